@@ -18,6 +18,7 @@ from engine.store.store import Store
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.stage import Stage, staged
 from tests.support import stores
+from tests.support.killer import until
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -47,14 +48,16 @@ def stage(server_of_runs: Stage) -> Iterator[Stage]:
 
 
 def end_all(db: Path) -> None:
-    """No process of a test outlives it."""
+    """No process of a test outlives it; one that was resumed is `at_work` by now."""
     for each in run_dir.list_runs(db):
         if each.alive and each.pid:
             os.kill(each.pid, signal.SIGKILL)
 
 
-WIDE = "/runs?model={}&level=hard&questions=1500&strategy=waits&budgets=4000&tokens=90000000"
-"""A study that takes a while: many questions, of a model that no other test of this server has asked."""
+QUESTIONS = 300
+WIDE = f"/runs?model={{}}&level=hard&questions={QUESTIONS}&strategy=waits&budgets=4000&tokens=90000000"
+"""A study that takes a while and computes little: its answers come one by one, of a model that no other test of this
+server has asked."""
 
 
 def fill(page: Any, label: str, text: str) -> None:
@@ -73,6 +76,12 @@ def launch(page: Any) -> str:
     found = re.search(r"run=([\w-]+)", page.url)
     assert found
     return found[1]
+
+
+def at_work(db: Path, run_id: str, before: int | None) -> bool:
+    """Whether another process than the one `before` has begun to work on a run, and said so."""
+    now = run_dir.read(run_dir.find(db, run_id))
+    return now.alive and now.pid != before
 
 
 def title(page: Any) -> Any:
@@ -108,10 +117,10 @@ def test_another_tab_sees_a_run_grow_and_stops_it_and_the_first_resumes_it(stage
     expect(title(page)).to_contain_text("Stopped", timeout=LONG_MS)
     expect(title(other)).to_contain_text("Stopped", timeout=LONG_MS)
     before = run_dir.read(run_dir.find(stage.db, run_id))
-    assert 0 < before.done < before.total
+    assert 0 < before.done < before.total == QUESTIONS
     page.get_by_role("button", name="Resume").click()
     expect(title(page)).to_contain_text(re.compile("^[\\d,]+ of|All|starting"), timeout=LONG_MS)
-    run_dir.request_stop(run_dir.find(stage.db, run_id), now=True)
+    until(lambda: at_work(stage.db, run_id, before.pid))
 
 
 def test_a_run_whose_process_was_killed_is_offered_for_resume(stage: Stage) -> None:
@@ -126,6 +135,7 @@ def test_a_run_whose_process_was_killed_is_offered_for_resume(stage: Stage) -> N
     expect(title(page)).to_contain_text("Dead", timeout=LONG_MS)
     page.get_by_role("button", name="Resume").click()
     expect(title(page)).to_contain_text(re.compile("^[\\d,]+ of|All|starting"), timeout=LONG_MS)
+    until(lambda: at_work(stage.db, run_id, pid))
 
 
 def test_the_demo_is_never_written_and_a_run_survives_a_dashboard_that_goes_away(tmp_path: Path, browser: Any) -> None:

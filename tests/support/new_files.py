@@ -3,14 +3,19 @@ statements of the schema again."""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from engine.store import database
 
+made = database._make
+"""Makes one as users get it, statement by statement."""
 
-def copied() -> None:
-    """From now on the first new file is made, and every later one is that file's bytes."""
-    made, content = database._make, b""
+
+def copied(*, at_once: bool = False) -> None:
+    """From now on the first new file is made, and every later one is that file's bytes; `at_once`: it is made here, for
+    processes that are forked from this one."""
+    content = b""
 
     def copy(path: Path) -> None:
         nonlocal content
@@ -21,3 +26,6 @@ def copied() -> None:
             path.write_bytes(content)
 
     database._make = copy
+    if at_once:
+        with tempfile.TemporaryDirectory() as folder:
+            copy(Path(folder) / "first.duckdb")

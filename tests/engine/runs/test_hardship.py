@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.runs import journal, run_dir, worker
-from engine.runs.process import EVERY_S, Heartbeat
+from engine.runs import journal, process, run_dir, worker
+from engine.runs.process import Heartbeat
 from engine.runs.run_dir import RunDir, Status
 from engine.study.schema import load
 from tests.support import disks, killer
@@ -41,7 +41,7 @@ def db(tmp_path: Path) -> Path:
 def holding(stage: Stage, db: Path, *argv: str, hook: str | None = None) -> Iterator[ForkServerProcess]:
     """A run whose replies are ready and held back, but for the first, which goes alone; the block lets them go."""
     stage.provider.sends = 1
-    child = killer.start(argv or stage.argv(db), out(db), *([hook] if hook else []))
+    child = killer.start(argv or stage.argv(db), out(db), "hurried", *([hook] if hook else []))
     try:
         killer.until(lambda: len(stage.provider.waiting) == PARALLEL or not child.is_alive())
         yield child
@@ -168,7 +168,7 @@ def test_a_run_on_a_full_disk_says_so_waits_for_room_and_loses_nothing(stage: St
         before, db, told_to = len(stage.provider.served), folder / "results.duckdb", tmp_path / "said.txt"
         # But for the first, which goes alone.
         stage.provider.sends = 1
-        child = killer.start(stage.argv(db), told_to)
+        child = killer.start(stage.argv(db), told_to, "hurried")
         try:
             killer.until(lambda: len(stage.provider.waiting) == PARALLEL or not child.is_alive())
             ballast = disks.fill(folder)
@@ -231,7 +231,7 @@ def test_a_suspended_run_is_alive_and_takes_its_replies_when_it_wakes(stage: Sta
         killer.until(lambda: state_of(child.pid or 0) == "T")
         last = told(db)
         stage.provider.release()
-        killer.until(lambda: (run_dir.now() - (last.heartbeat_at or run_dir.now())).total_seconds() > 2)
+        killer.until(lambda: (run_dir.now() - (last.heartbeat_at or run_dir.now())).total_seconds() > 1)
         assert told(db).alive and told(db).heartbeat_at == last.heartbeat_at
         os.kill(child.pid, signal.SIGCONT)
         assert killer.ended(child) == 0
@@ -244,11 +244,12 @@ def state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
 
 
-def test_time_in_suspension_is_no_time_of_work(tmp_path: Path) -> None:
+def test_time_in_suspension_is_no_time_of_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "EVERY_S", 0.05)
     heart = Heartbeat(RunDir(tmp_path, "r", tmp_path), lambda: None, lambda wish: None)
     heart._last = time.monotonic() - 3600
     # Long enough for two beats: an hour that was lost is lost once.
-    asyncio.run(heart.attend(asyncio.sleep(1.5 * EVERY_S)))
+    asyncio.run(heart.attend(asyncio.sleep(1.5 * process.EVERY_S)))
     assert 3599 < heart.suspended_s < 3660
 
 

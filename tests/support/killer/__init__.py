@@ -30,10 +30,11 @@ from typing import Any, NamedTuple
 import duckdb
 
 from engine.core.records import Completion
-from engine.runs import journal
+from engine.runs import journal, process
 from engine.runs.run_dir import RunDir, find, list_runs
-from engine.store import schema
+from engine.store import database, schema
 from engine.store.store import Store
+from tests.support import new_files
 from tests.support.provider import Provider, Served, serving
 
 PARALLEL = 3
@@ -52,6 +53,8 @@ tokens = {ceiling}
 Tap = Callable[..., Any]
 DONE_S = 120.0
 """Seconds after which a child that has not ended is given up."""
+HURRIED_S = 0.3
+"""Seconds of one try to get at the database, and of the shortest gap in the clock, of a run that is hurried."""
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.support.killer.imports"])
 
@@ -129,6 +132,7 @@ def _half_a_migration() -> None:
             die()
         return real(connection, steps)
 
+    database._make = new_files.made
     _wrap("engine.store.schema:_apply", tapped)
 
 
@@ -169,6 +173,7 @@ HOOKS: dict[str, Callable[[], None]] = {
     HALF_FILLED: lambda: _after("engine.store.tables:insert", 1),
     "nohup": lambda: _ignore(signal.SIGHUP),
     "impatient": lambda: _impatient(),
+    "hurried": lambda: _hurried(),
     "by litellm": lambda: os.environ.update(BUDGETSCOPE_LANE="litellm"),
 }
 MAIN = "engine.cli:main"
@@ -188,6 +193,16 @@ def _impatient() -> None:
 
     for name in ("wait_s", "probe_s"):
         _wrap(f"engine.runs.rate_limits:Retries.{name}", tapped)
+
+
+def _hurried() -> None:
+    """Beat, look for a free database, and take a gap for a suspension several times sooner than a run of a user does."""
+
+    def tapped(real: Tap, retry: Any, db: Path) -> None:
+        real(retry, db, step_s=HURRIED_S)
+
+    _wrap("engine.store.retry:LockRetry.__init__", tapped)
+    process.EVERY_S, process.GAP_S = HURRIED_S / 3, HURRIED_S
 
 
 def _counted() -> Iterator[int]:

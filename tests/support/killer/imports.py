@@ -1,4 +1,5 @@
-"""Everything a run imports, once: loaded by the server that children are forked from, so that none pays for it again."""
+"""Everything a run imports and a new database, once: by the server that children are forked from, so that none pays for
+it again."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import importlib
 
 from engine import strategies
 from engine.models import remote
+from tests.support import new_files
 
 for name in (
     "engine.analysis",
@@ -24,3 +26,4 @@ for name in (
     importlib.import_module(name)
 remote.loaded()
 strategies.entries()
+new_files.copied(at_once=True)
