@@ -142,7 +142,8 @@ def render() -> None:
         controls.empty(why, f"Run a second strategy, model or budget on this task.{elsewhere}")
         if lone:
             asked = max(row["n_questions"] for row in rows.values())
-            controls.link_to("runs", "Run more", studies.more_of(wish.task, asked, [*rows.values()]))
+            with st.container(key="lone"):
+                controls.link_to("runs", "Run more", studies.more_of(wish.task, asked, [*rows.values()]))
         controls.warn([*problems, *wish.unmet])
         url_state.save(VIEW, params)
         return

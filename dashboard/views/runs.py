@@ -291,7 +291,7 @@ def _earlier() -> None:
     pages = -(-len(every) // SHOWN)
     page = st.pagination(pages, key="run.page") if pages > 1 else 1
     for status in every[(page - 1) * SHOWN : page * SHOWN]:
-        with st.container(key=f"run-{status.run_id}", gap=None):
+        with st.container(key=f"earlier-{status.run_id}", gap=None):
             controls.link_to("runs", status.name, {"run": status.run_id})
             busy = _busy(status)
             word = "starting" if busy and not status.alive else progress.STATES[status.state]
