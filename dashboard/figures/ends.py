@@ -68,7 +68,9 @@ def end_labels(
 
     Of more than `most`, or than the panel is high for, the lowest go without."""
     room = min(int(tiling.high // PITCH), len(ends) if most is None else most)
-    order = sorted(range(len(ends)), key=lambda i: (ends[i][1], i))[:room]
+    kept = sorted(range(len(ends)), key=lambda i: (ends[i][1], i))[:room]
+    # Of equals the nearest to a column at the right is led to its top, so that leaders do not cross.
+    order = sorted(kept, key=lambda i: (ends[i][1], -ends[i][0], i))
     ground, widths = _Ground(tiling, lines), [width(name, SIZE) for name in names]
     beside = dict[int, EndLabel]()
     for i in order:

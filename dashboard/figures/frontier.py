@@ -308,8 +308,11 @@ def _key(info: FrontierInfo) -> str:
     if len(info.models) > 1:
         every = [f"{p.shape.glyph} {safe(p.model)}" for p in info.models]
         return "\u00a0\u00a0\u00a0".join(every[:4] + ([f"and {len(every) - 4} more"] if len(every) > 4 else []))
-    words = ["● on the frontier", "" if info.room == "narrow" else "• other budget"]
-    words.append("▬ where the frontier may be (80%)" if info.band else "")
+    # Letters' signs are all of one size: the frontier's mark is the larger, and its band is broad and pale.
+    large, band = ('<span style="font-size:15px">●</span>', '<span style="font-size:17px;color:{}">■</span>')
+    words = [f"{large} on the frontier", "" if info.room == "narrow" else "• other budget"]
+    pale = band.format(fade(theme.inks(info.dark).muted, 0.4))
+    words.append(f"{pale} where the frontier may be (80%)" if info.band else "")
     return "\u00a0\u00a0\u00a0\u00a0".join(word for word in (*words, "│ 95% interval") if word)
 
 

@@ -195,8 +195,8 @@ def bar(status: Status, held: Sequence[Held]) -> Bar:
 
 
 def trials(status: Status) -> str:
-    """`12 of 36`."""
-    return f"{fmt.count(status.done)} of {fmt.count(status.total)}"
+    """`12 of 36 answers`; nothing is said of how many before that is known."""
+    return f"{fmt.count(status.done)} of {fmt.count(status.total)} answers" if status.total else "Answers"
 
 
 def spent(status: Status) -> str:

@@ -140,6 +140,10 @@ def render() -> None:
         why = f"One setting, {lone[0]}: nothing to compare it with yet" if lone else "No setting to compare yet"
         elsewhere = "" if wish.axis == "own" else " Or choose budgets as they were run above."
         controls.empty(why, f"Run a second strategy, model or budget on this task.{elsewhere}")
+        if lone:
+            asked = max(row["n_questions"] for row in rows.values())
+            with st.container(key="lone"):
+                controls.link_to("runs", "Run more", studies.more_of(wish.task, asked, [*rows.values()]))
         controls.warn([*problems, *wish.unmet])
         url_state.save(VIEW, params)
         return

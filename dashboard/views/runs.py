@@ -291,12 +291,12 @@ def _earlier() -> None:
     pages = -(-len(every) // SHOWN)
     page = st.pagination(pages, key="run.page") if pages > 1 else 1
     for status in every[(page - 1) * SHOWN : page * SHOWN]:
-        with st.container(key=f"run-{status.run_id}", gap=None):
+        with st.container(key=f"earlier-{status.run_id}", gap=None):
             controls.link_to("runs", status.name, {"run": status.run_id})
             busy = _busy(status)
             word = "starting" if busy and not status.alive else progress.STATES[status.state]
             day = f" {status.started_at:%d %b}".replace(" 0", " ") if status.started_at else ""
-            controls.caption(f"{word}{day}, {progress.trials(status)} answers")
+            controls.caption(f"{word}{day}" + (f", {progress.trials(status)}" if status.total else ""))
     if any(status.state == "dead" for status in every):
         controls.caption("A dead run lost its process (a kill, a reboot); nothing paid is lost, and resume goes on.")
 
@@ -405,7 +405,7 @@ def _standing(run: RunDir, status: Status, busy: bool, so_far: Live | None) -> N
     """How far it is, setting by setting, what can be done, and what it was expected to cost."""
     head, aside = progress.pace(status)
     st.html(
-        f'<div class="bs-standing"><h3 class="bs-sub">{progress.trials(status)} answers</h3>'
+        f'<div class="bs-standing"><h3 class="bs-sub">{progress.trials(status)}</h3>'
         f"<p>{escape(head)}</p><small>{escape(aside)}</small></div>"
     )
     if so_far:

@@ -42,6 +42,7 @@ OPEN = "open"  # The parameter of a view that lists the names of its open folds.
 MOST_WORDED = 20_000  # Cells of a table that are worded one by one; larger ones have their thousands separated.
 WIDE = 16  # Columns that do not fit beside one another on a wide window.
 _ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]()<>#+-.!|~:$&^="})
+_IN_WORD = re.compile(r"(?<=[^\W_])\\([-_])(?=[^\W_])|(?<=\d)\\(\.)(?=\d)")  # Signs that mean nothing there.
 _FROM_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+(?: [\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+)*")
 _PARQUET = "application/vnd.apache.parquet"
 Form = Callable[[str], str]
@@ -52,7 +53,9 @@ def literal(text: str) -> str:
 
     Words written from the right stand by themselves, or the numbers after them would be read from the right as well."""
     line = fmt.linkless(" ".join(text.split()))
-    return _FROM_RIGHT.sub(lambda found: f"\u2068{found[0]}\u2069", line).translate(_ESCAPED)
+    escaped = _FROM_RIGHT.sub(lambda found: f"\u2068{found[0]}\u2069", line).translate(_ESCAPED)
+    # A control's label is read out as it is written, so it has no more signs than it needs.
+    return _IN_WORD.sub(lambda found: found[1] or found[2], escaped)
 
 
 def heading(sentence: str) -> None:

@@ -59,7 +59,7 @@ def _row(name: str, table: Mapping[str, Any] | None, chosen: list[str], environm
     price, ready, good = about(name, table, environment)
     with st.container(horizontal=True, vertical_alignment="center", key=f"model-{re.sub(r'[^a-zA-Z0-9]', '-', name)}"):
         called = names.model(name) if name in BUNDLED else name
-        st.checkbox(f"**{controls.literal(called)}**", key=key, on_change=picked, help=None if called == name else name)
+        st.checkbox(controls.literal(called), key=key, on_change=picked, help=None if called == name else name)
         st.html(f'<span class="bs-muted">{escape(price)}</span>')
         state = f'<span class="bs-{"good" if good else "muted"}">{"✓ " if good else ""}{escape(ready)}</span>'
         if runs.missing([name]):

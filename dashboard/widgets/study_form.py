@@ -291,7 +291,7 @@ def _pick(where: str, name: str, chosen: list[str]) -> None:
 
     st.session_state[key] = name in chosen
     params = {"samples": int(text)} if (text := _typed(name).get("samples", "")).isdigit() else {}
-    st.checkbox(f"**{controls.literal(names.strategy(name, params))}**", key=key, on_change=picked)
+    st.checkbox(controls.literal(names.strategy(name, params)), key=key, on_change=picked)
 
 
 def _knobs(name: str) -> dict[str, str]:

@@ -149,6 +149,10 @@ def test_a_line_that_ends_by_itself_is_named_there_and_those_that_end_together_i
     found = {label.line: label for label in end_labels(ends, ["some strategy"] * 5, tiling, lines)}
     assert {i for i, label in found.items() if label.leader} == {1, 2, 3}
     assert abs(found[0].dx) < 100 and abs(found[4].dx) < 100
+    level = {
+        label.line: label.dy for label in end_labels([(x, 9.0) for x in (300, 306, 312)], ["some strategy"] * 3, tiling)
+    }
+    assert level[2] < level[1] < level[0]
     columns = {round(ends[i][0] + found[i].dx) for i in (1, 2, 3)}
     assert len(columns) == 1 and max(columns) < 400
 

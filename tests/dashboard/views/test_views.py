@@ -13,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.text import exports
+from dashboard.widgets import controls
 from tests import ROOT
 from tests.support import stores
 from tests.support.pages import run_page
@@ -193,8 +194,8 @@ def test_studies_under_different_budgets_share_a_frontier_and_keep_their_own_uni
         "Up to 4 calls",
         "Up to 32 tokens",
         "Up to 512 tokens",
-        r"Up to \$0\.00001",
-        r"Up to \$0\.001",
+        r"Up to \$0.00001",
+        r"Up to \$0.001",
     ]
     app = opened("mixed", budget="calls:4")
     app.run()
@@ -407,6 +408,11 @@ def test_names_are_shown_letter_by_letter(name: str) -> None:
 
     said = AppTest.from_function(page, args=(name,)).run().markdown[0].value
     assert not any(sign in said.replace(f"\\{sign}", "") for sign in "[]()*$<>:#" if sign in name)
+
+
+def test_a_label_is_read_out_without_a_sign_that_it_does_not_need() -> None:
+    assert controls.literal("Self-consistency ×12, qwen2.5_coder") == "Self-consistency ×12, qwen2.5_coder"
+    assert controls.literal("- a --b _c_ 1. d") == "\\- a \\-\\-b \\_c\\_ 1\\. d"
 
 
 def test_a_link_to_the_only_study_there_is_opens_it_without_a_word(opened: Open) -> None:
