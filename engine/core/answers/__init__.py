@@ -2,7 +2,7 @@
 
 A map of the package: `reading` finds the answer of a reply with the help of `statements` (where it is stated), `asides`
 finds what else strategies ask for (estimates, ratings, lists), `markup` (what of the text is meant for the reader),
-`numbers`, `choices` and `expressions` (what stands there);
+`numbers`, `words` (numbers in words), `choices`, `picks`, `verdicts` and `expressions` (what stands there);
 `comparison` says when two answers agree, `spelling` gives one form to texts, `votes` counts. It knows kinds of answers,
 never tasks, targets or verdicts; no text is evaluated, every function ends in time and none raises.
 """

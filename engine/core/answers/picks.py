@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
 
-from engine.core.answers import choices, markup
+from engine.core.answers import choices, markup, verdicts
 from engine.core.answers.spelling import normalise, nothing_said, number_value, tidy
 from engine.core.answers.statements import LONGEST, Statement
 
@@ -163,7 +163,7 @@ def unstated(text: str, options: Sequence[str]) -> str | None:
         # Which may be an option of its own.
         none = [choices.lettered(place) for place, option in enumerate(options) if nothing_said(option) == "none"]
         return none[0] if len(none) == 1 else None
-    letter = _judged(text, letters_of(options)) or _lettered(text, letters_of(options))
+    letter = _judged(text, options) or _lettered(text, letters_of(options))
     if letter or not options:
         return letter
     texts = _texts(tuple(options))
@@ -173,18 +173,30 @@ def unstated(text: str, options: Sequence[str]) -> str | None:
 # "A) Incorrect", "- B: correct, as ...", "C ✓": options that are each called right or wrong.
 _TICKED, _CROSSED = "\u2713\u2714\u2705", "\u2717\u2718\u274c"
 _VERDICT = re.compile(
-    rf"(?:(?<![\s\S])|(?<=\n)|(?<=[.;,{_TICKED}{_CROSSED}] ))[\s*_>-]{{0,6}}(?:[Oo]ption\s)?\(?(?P<letter>[A-Z])\)?"
+    rf"(?:(?<![\s\S])|(?<=\n)|(?<=[.;,?!:{_TICKED}{_CROSSED}] ))[\s*_>-]{{0,6}}(?:[Oo]ption\s)?\(?(?P<letter>[A-Z])\)?"
     r"[*_]{0,3}\s?[).:\u2013-]{0,2}[*_\s]{1,4}(?:(?:is|this is|is also)\s)?"
     rf"(?:(?P<right>(?i:correct|right|true|yes)\b|[{_TICKED}])|"
     rf"(?i:incorrect|wrong|false|no|not correct)\b|[{_CROSSED}])"
 )
 
 
-def _judged(text: str, letters: str) -> str | None:
-    """The one option that a reply calls right where it calls each right or wrong."""
-    judged = {each["letter"]: each["right"] is not None for each in _VERDICT.finditer(text[-8 * LONGEST :])}
+def _judged(text: str, options: Sequence[str]) -> str | None:
+    """The one option that a reply calls right where it calls each right or wrong, and picks none behind that."""
+    end = text[-8 * LONGEST :]
+    places = list(_VERDICT.finditer(end))
+    judged = {each["letter"]: each["right"] is not None for each in places}
     right = [letter for letter, is_right in judged.items() if is_right]
-    return right[0] if len(judged) > 1 and len(right) == 1 and right[0] in letters else None
+    if len(judged) < 2 or len(right) != 1 or right[0] not in letters_of(options):
+        return None
+    # "A) Yes, B) No" are the options themselves.
+    if any(verdicts.verdict(option) for option in options) or (not options and len(judged) == 2 and len(end) < _ENDS):
+        said = {verdicts.verdict(re.split(r"[\s.:)]{1,3}", each[0].strip())[-1]) for each in places}
+        if said - {None}:
+            return None
+    return None if _NAMED.search(end, places[-1].end()) else right[0]
+
+
+_NAMED = re.compile(r"(?<![A-Za-z'\u2019])[B-HJ-Z](?![A-Za-z'\u2019])|\(A\)")
 
 
 # What is said of an option on the way to another.
@@ -201,7 +213,13 @@ def _lettered(line: str, letters: str) -> str | None:
         letter = several["last"] if several else choices.letter_at(piece, letters)
         ahead = re.match(rf"\W{{0,8}}(?:[Oo]ption\s)?\(?{letter}", piece) if letter and not several else None
         seems = ahead and _ONLY_SEEMS.match(piece, ahead.end())
-        if letter and letter in letters and not seems and (several or not _EITHER.search(piece)):
+        if (
+            letter
+            and letter in letters
+            and not seems
+            and not _PICKED.search(line)
+            and (several or not _EITHER.search(piece))
+        ):
             return letter
     if asked and asked[1] in letters:
         return asked[1]

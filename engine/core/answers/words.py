@@ -27,8 +27,11 @@ _PARTS = {
 
 _GAP = r"(?:\s|-)"
 _ONES = "|".join(_UNITS)
+# "Twenty first" is the place of one and no number.
+_PLACE = r"\s(?:first|second|third|[a-z]{2,6}th)\b"
 _BELOW_HUNDRED = (
-    rf"(?:(?:{'|'.join(_TENS)}|fourty)(?:{_GAP}(?:{_ONES})(?![a-z]))?|(?:{'|'.join(_TEENS)})|(?:{_ONES}))(?![a-z])"
+    rf"(?:(?:{'|'.join(_TENS)}|fourty)(?:{_GAP}(?:{_ONES})(?![a-z])|(?!{_PLACE}))|(?:{'|'.join(_TEENS)})|(?:{_ONES}))"
+    r"(?![a-z])"
 )
 _BELOW_THOUSAND = (
     rf"(?:(?:{_BELOW_HUNDRED}|an?){_GAP}hundred(?![a-z])(?:{_GAP}(?:and{_GAP})?{_BELOW_HUNDRED})?|{_BELOW_HUNDRED})"
@@ -79,7 +82,8 @@ _LEAD = re.compile(
 _ONE_IS_COUNTED = re.compile(
     r"(?:[\s*_\"'`)\]}$%.!,;:\u201d]{0,6}(?:\Z|\n|[.!;,(]\s?)|"
     r"\s(?!(?:of|or|that|which|who|whose|where|with|without|can|could|may|might|should|would|will|is|are|was|were|has|"
-    r"must|in|on|at|by|for|from|to|and|another|things?|answers?|solutions?|questions?|ways?|reasons?|possibilit(?:y|ies)|cases?|who|above|below|here|there|the|a|an|we|you|he|she|it)\b)[a-z%])",
+    r"must|in|on|at|by|for|from|to|and|another|things?|answers?|solutions?|questions?|ways?|reasons?|cases?|above|below|"
+    r"here|there|the|a|an|we|you|he|she|it)\b)[a-z%])",
     re.I,
 )
 # "The two friends have seven apples": known already, and no answer.

@@ -42,6 +42,7 @@ WORDS = [
     ("no one", None),
     ("one that fits", None),
     ("the third", None),
+    ("twenty first", None),
     ("several hundred", None),
     ("twice as many", None),
     ("half past three", None),
