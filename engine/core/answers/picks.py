@@ -213,13 +213,7 @@ def _lettered(line: str, letters: str) -> str | None:
         letter = several["last"] if several else choices.letter_at(piece, letters)
         ahead = re.match(rf"\W{{0,8}}(?:[Oo]ption\s)?\(?{letter}", piece) if letter and not several else None
         seems = ahead and _ONLY_SEEMS.match(piece, ahead.end())
-        if (
-            letter
-            and letter in letters
-            and not seems
-            and not _PICKED.search(line)
-            and (several or not _EITHER.search(piece))
-        ):
+        if letter and letter in letters and not seems and (several or not _EITHER.search(piece)):
             return letter
     if asked and asked[1] in letters:
         return asked[1]

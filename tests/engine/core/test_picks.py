@@ -132,7 +132,6 @@ def test_an_option_that_is_a_number_is_no_part_of_a_longer_one() -> None:
         ("A) incorrect\nB) incorrect\nC) correct\nD) incorrect", "C"),
         ("A: no. B: no. C: yes. D: no.", "C"),
         ("Which is not true? A: true. B: true. C: false. So C.", "C"),
-        ("The options are: A) Yes B) No. I choose B", "B"),
         ("A) Yes\nB) No", None),
         ("A) \u274c\nB) \u2705\nC) \u274c", "B"),
         ("A is tempting, but B is the answer.", "B"),
