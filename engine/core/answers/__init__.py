@@ -2,7 +2,7 @@
 
 A map of the package: `reading` finds the answer of a reply with the help of `statements` (where it is stated), `asides`
 finds what else strategies ask for (estimates, ratings, lists), `markup` (what of the text is meant for the reader),
-`numbers`, `choices` and `expressions` (what stands there);
+`numbers`, `words` (numbers in words), `choices`, `picks`, `verdicts` and `expressions` (what stands there);
 `comparison` says when two answers agree, `spelling` gives one form to texts, `votes` counts. It knows kinds of answers,
 never tasks, targets or verdicts; no text is evaluated, every function ends in time and none raises.
 """
@@ -16,7 +16,7 @@ from engine.core.answers.reading import bracketed_integer, extract, listed, stat
 from engine.core.answers.spelling import MAX_ANSWER, normalise, number_value
 from engine.core.answers.votes import FAR, Votes, beta_rule
 
-READER_VERSION = 5
+READER_VERSION = 6
 """Version of everything in this package. It is raised when any reply is read, compared or counted differently, so that
 answers read by different versions are never mixed. docs/answers.md says what each changed in the demo."""
 

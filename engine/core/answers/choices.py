@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from engine.core.answers import markup
-from engine.core.answers.spelling import normalise, number_value
+from engine.core.answers import markup, numbers
+from engine.core.answers.spelling import normalise, nothing_said, number_value
 
 LETTERS = "ABCDEFGHIJ"
 """Options a question has at most where its own are not known."""
@@ -30,12 +30,14 @@ _CLOSE = (
 _HEAD = re.compile(rf"\s*{_OPEN}{_FILLER}(?P<inner>[\s(\[{{\"'`*_$\u201c]*)", re.I)
 _LETTER = re.compile(rf"(?P<letter>[A-Za-z]){_CLOSE}?(?P<next>[\s\S]{{0,30}})")
 _ARTICLE = re.compile(r"\s[a-z]")
-_CLAUSE = re.compile(r"\s(?:is|because|since|as|for|due|which|with|and|or|in|based|among|but|would|will|has|from|if)\b")
+_CLAUSE = re.compile(
+    r"\s(?:only|is|because|since|as|for|due|which|with|and|or|in|based|among|but|would|will|has|from|if)\b"
+)
 _REASON = re.compile(r"\s(?:is|because|since|as|which)\b")
 _INITIALS = re.compile(r"[A-Z]\.\s?[A-Z]\.\s?(?:[A-Z]\.\s?)?[A-Z][a-z]")
 # What is said of an option that is not the answer.
 REFUTED = re.compile(
-    r"[)*\"']{0,3}(?:\s(?:and|or|,)\s\(?[A-Z]\)?)?\s(?:is|are|was|were|can|would|seems?)\s?(?:not|n['\u2019]t|"
+    r"[)*\"']{0,3}(?:\s(?:and|or|,)\s\(?[A-Z]\)?)?\s(?:is|are|was|were|can|would|seems?)\s?(?:be\s)?(?:not|n['\u2019]t|"
     r"(?:also\s|clearly\s|both\s|simply\s)?(?:wrong|incorrect|false|eliminated|(?:ruled\s)?out|invalid|impossible|"
     r"irrelevant))\b"
 )
@@ -89,8 +91,15 @@ def letter_by_text(piece: str, options: Sequence[str]) -> str | None:
     bare = [text.replace(" ", "") for text in texts]
     equal = [place for place, text in enumerate(bare) if text == said.replace(" ", "")]
     value = number_value(said) if not equal else None
-    if value is not None:
+    nothing = nothing_said(said) if not equal else None
+    if nothing is not None:
+        equal = [place for place, text in enumerate(texts) if nothing_said(text) == nothing]
+    elif value is not None:
         equal = [place for place, text in enumerate(texts) if number_value(text) == value]
+    elif not equal and (share := numbers.single(said)) and share.percent:
+        equal = [
+            place for place, text in enumerate(texts) if (own := numbers.single(text)) and own.spelled == share.spelled
+        ]
     elif not equal:
         # A number is no part of a longer one.
         ends = r"(?![\w%^/]|[.,:][0-9])"

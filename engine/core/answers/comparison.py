@@ -6,9 +6,9 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from engine.core.answers import choices, expressions, markup, numbers
+from engine.core.answers import choices, expressions, markup, numbers, words
 from engine.core.answers.formulas import LONGEST
-from engine.core.answers.spelling import normalise, number_value
+from engine.core.answers.spelling import normalise, nothing_said, number_value
 from engine.core.answers.verdicts import verdict
 from engine.core.records import AnswerKind
 
@@ -20,7 +20,8 @@ _FORMULA = re.compile(
     r"[-+*/=<>]\s?[0-9]{0,9}[A-Za-z](?![A-Za-z])|[0-9][A-Za-z](?![A-Za-z0-9])|^[(\[{].*,.*[)\]}]$"
 )
 _COLON = re.compile(r"(?<=[0-9])\s?:\s?(?=[0-9])")
-_WORD = re.compile(r"[A-Za-z]{3,40}")
+# A word is no product of its letters.
+_PHRASE = re.compile(r"[a-z]{3,40}(?: [a-z]{1,40}){0,8}|[a-z]{1,3}(?: [a-z]{2,40}){0,7} [a-z]{4,40}")
 _PARTS = re.compile(r"[0-9.]{1,20}(?:\s?:\s?[0-9.]{1,20})+")
 """A proportion, or a time of day."""
 
@@ -39,11 +40,15 @@ def same(a: str, b: str, kind: AnswerKind) -> bool:
         # A file may say True, ja or Y where the prompt asks for yes or no.
         return left == right != "" or (verdict(a) or a) == verdict(b)
     if kind == "expression":
+        plain = normalise(markup.plain(a)), normalise(markup.plain(b))
+        if plain[0] == plain[1] and _PHRASE.fullmatch(plain[0]):
+            return True
+        nothing = nothing_said(plain[1])
+        if nothing is not None:
+            return nothing == nothing_said(plain[0])
         known = expressions.keys(a)[1], expressions.keys(b)[1]
         if all(known):
-            # A word is no product of its letters.
-            words = [normalise(markup.plain(text)) for text in (a, b)]
-            return (words[0] == words[1] and bool(_WORD.fullmatch(words[0]))) or not known[0].isdisjoint(known[1])
+            return not known[0].isdisjoint(known[1])
         return _numeric(a, b) or _textual(a, b) or left == right != ""
     if kind == "number":
         return left == right != "" or _numeric(a, b) or (bool(_FORMULA.search(b)) and expressions.equal(a, b))
@@ -52,6 +57,9 @@ def same(a: str, b: str, kind: AnswerKind) -> bool:
         return a.strip().strip(".") == b.strip().strip(".")
     if left == right:
         return left != ""
+    nothing = nothing_said(right)
+    if nothing is not None:
+        return nothing == nothing_said(left)
     if _FORMULA.search(b) and (_textual(a, b) or expressions.equal(a, b)):
         return True
     value = None if codes else number_value(left)
@@ -95,7 +103,7 @@ def _number(text: str) -> numbers.Number | None:
 # Kept: every number of a text is held against one and the same answer.
 @lru_cache(maxsize=4096)
 def _short_number(text: str) -> numbers.Number | None:
-    plain = markup.plain(text)
+    plain = words.in_digits(markup.plain(text))
     number = numbers.single(plain) or expressions.rational(text)
     if number is not None:
         return number

@@ -15,7 +15,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from engine.core.answers import numbers
+from engine.core.answers import numbers, words
 from engine.core.answers.formulas import LONGEST, Node, Parser, Unread, prepared
 
 _BASED = re.compile(r"([0-9A-F]{1,60})\s?_\s?(?:\{?\s?(?:\\text\{)?([0-9]{1,2}|[a-z]{3,7})\}?\}?)\Z")
@@ -41,7 +41,7 @@ def keys(text: str) -> tuple[str | None, frozenset[str]]:
     if len(text) > LONGEST:
         return None, frozenset()
     try:
-        written, percent = prepared(text)
+        written, percent = prepared(words.whole(text) or text)
         # A number in a base is what is written: 101_2 is not asked to be 5.
         based = _BASED.fullmatch(_NAMED.sub("", written.strip()))
         if based:
@@ -80,6 +80,8 @@ def rational(text: str) -> numbers.Number | None:
 
 def _keys(tree: Node) -> list[str]:
     """By which keys a tree may be found equal, its own first."""
+    if tree[0] == "relation" and set(tree[1]) == {"="} and (named := _named_value(tree[2:])) is not None:
+        return [_key(named)]
     if tree[0] == "relation" and tree[1] in (("=",), ("in",)):
         left, right = tree[2], tree[3]
         own: list[str] = []
@@ -102,6 +104,28 @@ def _keys(tree: Node) -> list[str]:
         column = ("bracket", "(", ")", *(row[1] for row in tree[1:]))
         return [_key(tree), _key(column)]
     return [_key(tree)]
+
+
+def _named_value(sides: tuple[Node, ...]) -> Node | None:
+    """Of "\\angle A = 30" and "x = 1/2 = 0.5" the value that all sides but a name are, as it stands first."""
+    left, *values = sides
+    label = _holds_name(left, "\\angle") or (left[0] == "*" and left[1][0] == "^" and left[1][1][0] == "name")
+    if label and len(values) == 1 and left[0] == "*":
+        return values[0]
+    if left[0] != "name":
+        values = [left, *values]
+    if len(values) < 2 or any(_named(value) or _apart(value) for value in values):
+        return None
+    # Rounded, as a decimal behind its fraction is.
+    numbers_of = [_value(value, 0) for value in values]
+    close = all(abs(number - numbers_of[0]) <= abs(numbers_of[0]) / 100 for number in numbers_of[1:])
+    return values[0] if close else None
+
+
+def _holds_name(tree: Node, name: str) -> bool:
+    return tree == ("name", name) or any(
+        isinstance(part, tuple) and part and _holds_name(part, name) for part in tree[1:]
+    )
 
 
 def _key(tree: Node) -> str:

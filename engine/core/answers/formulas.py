@@ -33,6 +33,12 @@ _FUNCTIONS = {
     "acos": "acos",
     "atan": "atan",
 }
+_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega "
+    "Gamma Delta Theta Lambda Sigma Phi Omega"
+)
+_GREEK = dict(zip("αβγδεζηθικλμνξρστυφχψωΓΔΘΛΣΦΩ", (f"\\{name}" for name in _NAMES.split()), strict=True))
+"""As LaTeX names them."""
 _IGNORED = {
     *("left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "displaystyle", "quad", "qquad", "limits"),
     *("circ", "degree", "degrees", "textstyle", "mathrm", "mathbf", "mathit", "mathbb", "operatorname"),
@@ -60,10 +66,20 @@ _RELATIONS = {
 }
 _TEXTS = re.compile(r"\\(?:text|mbox|textbf|textit|textrm|mathrm|operatorname)\s{0,3}\{([^{}]{0,80})\}")
 _LOOKS = re.compile(rf"\\(?:{markup.STYLES})\s{{0,3}}(?=\{{)|{markup.DECLARED}")
+_BARS = re.compile(r"\\[lr]?vert(?![A-Za-z])")
+# "Area = 12": what it is the value of.
+_LABEL = re.compile(
+    r"\A\s{0,3}(?:\\(?:text|mathrm|mbox)\s?\{[^{}=]{1,40}\}|[A-Z][a-z]{3,20}(?:\s[a-z]{1,20}){0,3})\s{0,3}=\s?"
+)
 _UNIT = re.compile(r"(?<=[0-9})\]a-z])\s{0,3}\^?\s{0,3}(?:\\circ|\{\\circ\}|\\degree)(?![a-zA-Z])")
 _MEASURES = (
     "mm|cm|dm|km|mi|ft|in|yd|mg|kg|oz|lbs?|ml|cl|hrs?|min|sec|mph|kph|kmh|am|pm|cents?|degrees?|dollars?|inches|feet|"
     "meters?|metres?|miles?|hours?|minutes?|seconds?|days?|weeks?|years?|units?|euros?"
+)
+# A unit that is set as text, of one letter too.
+_WORDED_UNIT = re.compile(
+    r"(?<=[0-9A-Za-z)}])\s{0,3}\\(?:text|mbox|mathrm|textrm)\s?\{\s{0,3}(?:(?:square|cubic|sq\.?|cu\.?)\s)?"
+    rf"(?:{_MEASURES}|[kcm]?m|k?g|[sLNJWV])\s?(?:\^\s?\{{?[0-9]\}}?)?\.?\}}\s{{0,3}}(?:\^\s?\{{?[0-9]\}}?)?\s{{0,3}}\Z"
 )
 # Units behind a number: known ones, or words of three letters or more that a space keeps apart.
 _TAIL = re.compile(
@@ -101,6 +117,8 @@ def prepared(text: str) -> tuple[str, bool]:
     text = _THIN.sub(" ", _JOINED.sub("", text.replace("\\\\", "\x00"))).replace("\x00", "\\\\")
     percent = text.endswith("%")
     text = text.rstrip("%").rstrip("\\ ").strip() if percent else text
+    text = _WORDED_UNIT.sub("", text) if "{" in text else text
+    text = _LABEL.sub("", _BARS.sub("|", text))
     text = _LOOKS.sub("", _TEXTS.sub(lambda held: _joint(held[1]), text))
     text = _RATE.sub("", _UNIT.sub(" ", text)).strip()
     # Twice, for a unit behind a unit.
@@ -261,6 +279,7 @@ class Parser:
             return token not in _RELATIONS and token not in (
                 "rfloor",
                 "rceil",
+                "rangle",
                 "cup",
                 "or",
                 "and",
@@ -322,7 +341,7 @@ class Parser:
             case "number":
                 tree: Node = ("number", token)
             case "name":
-                tree = ("name", token)
+                tree = ("name", _GREEK.get(token, token))
             case "begin":
                 tree = self.matrix()
             case "command":
@@ -368,6 +387,16 @@ class Parser:
             inner = self.sum()
             self.need("rfloor" if name == "lfloor" else "rceil")
             return ("call", name[1:], inner)
+        if name == "langle":
+            items = [self.relation()]
+            while self.take(",", ";"):
+                items.append(self.relation())
+            self.need("rangle")
+            if len(items) == 1:
+                raise Unread(name)
+            return ("bracket", "(", ")", *items)
+        if name in ("emptyset", "varnothing"):
+            return ("set",)
         if name == "overline":
             raise Unread(name)
         if name == "log":
@@ -387,7 +416,7 @@ class Parser:
             return ("call", _FUNCTIONS[name], self.argument())
         if name in ("cup", "in", "or", "and", "pm", "mp") or name in _RELATIONS:
             raise Unread(name)
-        return ("name", "\\emptyset" if name == "varnothing" else f"\\{name}")
+        return ("name", f"\\{name}")
 
     def argument(self) -> Node:
         """What a function is applied to: brackets, or the factors that follow it."""
@@ -405,6 +434,8 @@ class Parser:
             inner = self.sum()
             self.need("|")
             return ("call", "abs", inner)
+        if opening in ("\\{", "{") and self.take("\\}", "}"):
+            return ("set",)
         items = [self.relation()]
         while self.take(",", ";"):
             items.append(self.relation())

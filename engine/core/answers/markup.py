@@ -9,21 +9,32 @@ import re
 import unicodedata
 
 _TAG = re.compile(
-    r"<(?P<close>/)?(?:think|thinking|thoughts?|reasoning|scratchpad)>"
-    r"|\u25c1(?P<kimi>/)?think\u25b7|\[(?P<bracket>/)?THINK\]|<\|(?:begin|(?P<ends>end))_of_thought\|>",
+    # With a prefix of its model's, as in <seed:think>, or within bars.
+    r"<\|?(?P<close>/)?(?!end_)(?:[a-z]{1,12}[:_])?(?:think|thinking|thoughts?|thought_process|thinking_process|reasoning|"
+    r"scratchpad|reflection|chain_of_thought|cot|(?:inner|internal)_monologue|antthinking)\s?(?:\s[^<>]{0,80})?\|?>"
+    r"|\u25c1(?P<kimi>/)?think\u25b7|\[(?P<bracket>/)?THINK\]|<\|(?:begin|start|(?P<ends>end))_(?:of_)?think(?:ing)?\|>"
+    r"|<\|(?:begin|(?P<done>end))_of_thought\|>|<\|channel>thought\b|(?P<shut><channel\|>)"
+    r"|<unused94>(?:thought\b)?|(?P<used><unused95>)|<\|inner_(?:prefix|(?P<suffix>suffix))\|>",
     re.I,
 )
 _FINAL = "<|channel|>final<|message|>"
 _THOUGHT_CHANNEL = re.compile(r"<\|channel\|>(?:analysis|commentary)\b")
+# The same with its marks lost.
+_BARE_CHANNEL = re.compile(r"\Aanalysis(?=[A-Z])")
+_BARE_FINAL = "assistantfinal"
+# What a mark of its model puts in a box.
+_MODEL_BOX = re.compile(r"<\|begin_of_box\|>([^<>]{1,400})<\|end_of_box\|>")
 _STARTS = re.compile(
-    r"<\|(?:im_start|start_header_id)\|>[ \t]*(?:assistant)?\s*(?:<\|(?:im_sep|end_header_id)\|>)?"
-    r"|<\|(?:start|begin_of_text|startoftext|assistant|message)\|>|<(?:bos|start_of_turn|pad|unk)>(?:model\b)?|\[/?INST\]",
+    r"<\|(?:im_start|start_header_id)\|>[ \t]*(?:assistant\b|(?!\w))\s*(?:<\|(?:im_sep|end_header_id)\|>)?"
+    r"|<\|(?:(?:start|begin)\w{0,30}|assistant|message|im_sep|turn>model|chatbot_token)\|?>"
+    r"|<(?:bos|start_of_turn|pad|unk|response)>(?:model\b)?|</response>|\[/?INST\]",
     re.I,
 )
 _ENDS = re.compile(
-    r"<\|(?:im_end|im_start|eot_id|eom_id|end|endoftext|end_of_text|eot|return|end_of_turn_token|endofresponse|"
-    r"end_of_turn|user|start_header_id)\|>"
-    r"|<(?:end_of_turn|eos|endoftext)>|</s>|<\uff5cend\u2581of\u2581sentence\uff5c>|\[INST\]",
+    # Any other mark between bars is one of another turn, of a tool or of an end.
+    r"<\|[a-z_]{2,30}\|>"
+    r"|<(?:end_of_turn|eos|endoftext|end_of_utterance|turn\||[a-z]{1,12}:eos)>|</s>|<\uff5cend\u2581of\u2581sentence\uff5c>"
+    r"|\[INST\]|\[EOS\]|\[e~\[",
     re.I,
 )
 _LEADING = re.compile(rf"\A\s*+(?:(?:{_ENDS.pattern})\s*+)*+", re.I)
@@ -62,6 +73,8 @@ _SPELLED = {
     "\u2217": "*",
     "\u00f7": "/",
     "\u2248": "=",
+    "\u2208": "\\in ",
+    "\u2205": "\\emptyset ",
     "\u2264": "<=",
     "\u2265": ">=",
     "\u221e": "\\infty ",
@@ -132,6 +145,7 @@ _TIMES = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])")
 _POWERS = re.compile(r"(?<=[0-9)])\*\*(?=[0-9(-])")
 # Between two numbers it is a range.
 _TILDE = re.compile(r"(?<![0-9])~|~(?![0-9])")
+_APPROX = re.compile(r"\\(?:approx|simeq|doteq)(?![A-Za-z])")
 _DIV = re.compile(r"\\div(?![A-Za-z])")
 
 
@@ -142,6 +156,8 @@ def visible(text: str) -> str:
     tag alone ends a thought that began before the reply did. What follows an end token is another turn.
     """
     if not text.isprintable():
+        # LaTeX whose backslash was read as an escape of JSON.
+        text = text.replace("\x08oxed{", "\\boxed{").replace("\x0crac{", "\\frac{").replace("\text{", "\\text{")
         # Joiners and direction marks stand inside numbers and words of real replies; none is a letter.
         unseen = {c for c in set(text) if not (c.isprintable() or c.isspace() or unicodedata.category(c) == "Co")}
         text = text.translate(dict.fromkeys(map(ord, unseen))) if unseen else text
@@ -150,8 +166,11 @@ def visible(text: str) -> str:
     text = _HIGHLIGHT.sub(r"\g<held>", text) if "==" in text else text
     text = _STRUCK_OUT.sub("", text) if "~~" in text or "</" in text else text
     text = text if text.isascii() else _TICK.sub("", text)
+    if text.startswith("analysis") and _BARE_CHANNEL.match(text):
+        text = text.rpartition(_BARE_FINAL)[2] if _BARE_FINAL in text else ""
     if "<" not in text and "[" not in text and "\u25c1" not in text:
         return text
+    text = _MODEL_BOX.sub(r"\\boxed{\1}", text)
     _, final, rest = text.rpartition(_FINAL)
     if not final:
         # A channel of thought that no final one follows.
@@ -175,7 +194,7 @@ def visible(text: str) -> str:
 def _without_thoughts(text: str) -> str:
     parts, at, thinking = list[str](), 0, False
     for tag in _TAG.finditer(text):
-        closes = any(tag[name] for name in ("close", "kimi", "bracket", "ends"))
+        closes = tag.lastgroup is not None
         if closes and not thinking:
             parts.clear()
         elif not thinking:
@@ -237,7 +256,7 @@ def plain(text: str) -> str:
     text = _COMMA.sub(",", text) if "\\" in text or "{,}" in text else text
     if "\\" in text:
         text = _FRAC.sub(_quotient, over(text))
-        text = _TIMES.sub("*", _DIV.sub("/", text))
+        text = _TIMES.sub("*", _DIV.sub("/", _APPROX.sub("=", text)))
         for _ in range(3):
             text = unstyled(_BOX.sub(r"\1", text))
         text = _SPACING.sub(" ", text)

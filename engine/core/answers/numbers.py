@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from engine.core.answers import markup
+from engine.core.answers import markup, words
 
 DIGITS = 120
 """Most digits of a number that is compared by value."""
@@ -113,6 +113,7 @@ _BETWEEN = re.compile(
     r"\s{0,3}(?:-|\.\.\.?|~|\bto\b|\bthrough\b|\bbis\b|\b\u00e0\b|\u304b\u3089|\uc5d0\uc11c|\ubd80\ud130)\s{0,3}[$\u00a3\u20ac]?",
     re.I,
 )
+_FROM_TO = re.compile(r"\s?(?P<unit>[^\W\d_]{1,12})\s?(?:-|\bto\b|\bbis\b|\b\u00e0\b)\s?")
 _AND = re.compile(r"\s{0,3}(?:and|und|et|y|&)\s{0,3}[$\u00a3\u20ac]?", re.I)
 # Two quantities, "12 apples and 3 pears": what each counts, and the word between them.
 _COUNTED = r"(?:\s(?!(?:and|or|of|is|are|in|for|per|at|with|by|from|plus)\b)[^\W\d_]{1,20}){0,3}"
@@ -130,7 +131,9 @@ _NO_UNIT = frozenset(
 _LIST = re.compile(r"\s{0,3}[,;]\s{0,3}(?:and\s{1,3}|or\s{1,3})?[$\u00a3\u20ac]?", re.I)
 _SENTENCE = re.compile(r"[.!?](?=\s)\s*|\n\s*")
 _ASIDE = re.compile(
-    r"\b(?:in|for|after|during|within|per|every|each|over|on|until|before|since)\s(?:(?:the|a|an|all|first|next|last|these|those|his|her|their)\s){0,2}\Z",
+    r"(?<!results )(?<!resulting )(?<!result )"
+    r"\b(?:in|for|after|during|within|per|every|each|over|on|until|before|since)\s"
+    r"(?:(?:the|a|an|all|first|next|last|these|those|his|her|their)\s){0,2}\Z",
     re.I,
 )
 _SAYS = re.compile(r"\b(?:is|are|be|was|equals|to|of|as|about|get|gives)\Z", re.I)
@@ -188,7 +191,7 @@ def numbers(text: str) -> list[Number]:
 
 def _is_sign(text: str, sign: str) -> bool:
     before = text.rstrip()
-    if before[-1:].isdigit() or (len(sign) > 1 and before and "\n" in text[len(before) :]):
+    if before[-1:].isdigit() or before[-1:] == "%" or (len(sign) > 1 and before and "\n" in text[len(before) :]):
         # A difference, or a bullet on a line below another.
         return False
     return len(sign) == 1 or not before or before[-1] in "=:([{,<>*" or bool(_SAYS.search(before[-12:]))
@@ -204,7 +207,8 @@ def last_number(text: str) -> Number | None:
     # Never in the middle of a number: from where digits begin after something else.
     while 0 < start < digit and (text[start - 1].isdecimal() or text[start - 1] in ".,'"):
         start += 1
-    window = markup.plain(markup.latin(text[start : digit + 40]))
+    # The exponent of a unit counts nothing.
+    window = _RAISED.sub("", markup.plain(markup.latin(text[start : digit + 40])))
     every = numbers(window)
     if not every:
         return None
@@ -220,17 +224,40 @@ def _is_aside(text: str, number: Number) -> bool:
     """Whether it says when, where or how long, or is two numbers in brackets or asked about ("the sum of 3 and 4")."""
     if _COMPOUND.match(text, number.end):
         return True
-    asks = _ASIDE if number.value is not None else _OF
-    return asks.search(text, max(0, number.start - 60), number.start) is not None
+    before = max(0, number.start - 60)
+    if number.value is None:
+        return _OF.search(text, before, number.start) is not None
+    if _ASIDE.search(text, before, number.start) or _OUT_OF.search(text, before, number.start):
+        return True
+    # "21 dollars (3 hours at 7)": what is in brackets explains what stands before it.
+    opened = text.rfind("(", before, number.start)
+    inside = text[opened : opened + _WINDOW].partition(")")[0] if opened > before else ""
+    return (
+        number.start < opened + len(inside)
+        and not _CONCLUDES.search(inside)
+        and re.search(r"[a-z]{2}", inside) is not None
+        and re.search(r"[0-9][^.!?\n]{0,40}\Z", text[before:opened]) is not None
+    )
 
 
 def _without_ordinals(text: str) -> str:
-    """Without the numbers of a list's points."""
+    """Without the numbers of a list's points and of steps."""
+    text = _STEP.sub("", text)
     places = {int(point[1]) for point in _POINT.finditer(text)}
     return _POINT.sub(lambda point: "\n" if {int(point[1]) - 1, int(point[1]) + 1} & places else point[0], text)
 
 
 _POINT = re.compile(r"(?m)^[ \t*#>]{0,8}([0-9]{1,2})[.)][ \t]+(?=\S)")
+# What counts a step, a case or a line and not what is asked for.
+_STEP = re.compile(
+    r"(?mi)^[ \t*#>_-]{0,8}(?:step|part|case|stage|phase|question|problem|example|round|figure|table|line|note)"
+    r"[ \t]?#?[0-9]{1,3}[*_]{0,3}[ \t]?[:.)-]"
+)
+_RAISED = re.compile(r"(?<=[A-Za-z])\^\{?-?[0-9]\}?")
+_CONCLUDES = re.compile(r"=|\b(?:is|are|was|equals|makes?|gives|or|total)\b", re.I)
+_OUT_OF = re.compile(
+    r"(?<![0-9/.,])[0-9]{1,9}\s(?:[a-z]{1,20}\s)?(?:out\s)?of\s(?:the\s|every\s|those\s|these\s)?\Z", re.I
+)
 
 
 _OF = re.compile(
@@ -246,8 +273,9 @@ def _last_digit(text: str) -> int:
 
 
 def single(text: str) -> Number | None:
-    """The number that a short text is and nothing else, units aside left out; None: it is no number."""
+    """The number that a short text is and nothing else, in digits or in English words; None: it is no number."""
     text = markup.plain(text).strip().rstrip(".")
+    text = words.whole(text) or text
     every = numbers(text) if len(text) <= 2 * DIGITS else []
     if len(every) != 1 or every[0].start or every[0].end != len(markup.latin(text)):
         return None
@@ -386,7 +414,11 @@ def _one_of_many(text: str, before: Number, number: Number) -> bool:
     if _BETWEEN.fullmatch(between):
         # "10-12" is a range, and "10-5" a difference.
         rises = before.value is None or number.value is None or number.value > before.value
-        return rises or not between.strip().startswith("-")
+        return rises or not between.strip().startswith("-") or (between == "-" and before.value == number.value)
+    counted = _FROM_TO.fullmatch(between)
+    if counted and re.match(rf"\s?{re.escape(counted['unit'])}(?![^\W\d_])", text[number.end :]):
+        # "3 km to 5 km"
+        return True
     if _AND.fullmatch(between):
         return bool(_OPENED.search(text[max(0, before.start - 60) : before.start]))
     return bool(_LIST.fullmatch(between))

@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
 
-from engine.core.answers import choices, markup
-from engine.core.answers.spelling import normalise, tidy
+from engine.core.answers import choices, markup, verdicts
+from engine.core.answers.spelling import normalise, nothing_said, number_value, tidy
 from engine.core.answers.statements import LONGEST, Statement
 
 _SEVERAL = re.compile(
-    r"\s{0,3}(?:(?i:both|either|options?)\s)?\(?[A-Z]\)?(?:(?:\s?[,/;]\s?|\s?,?\s(?:or|and|&)\s)(?:option\s)?\(?(?P<last>[A-Z])\)?+){1,25}"
-    r"\s{0,2}(?:[.\]!}*]|\Z)"
+    r"\s{0,3}(?!N/A\b)(?:(?i:both|either|options?)\s)?\(?[A-Z]\)?(?:(?:\s?[,/;]\s?|\s?,?\s(?:or|and|&)\s)(?:option\s)?\(?(?P<last>[A-Z])\)?+){1,25}"
+    r"\s{0,2}(?:[.\]!}*;,]|\Z)"
 )
 _OR_LETTERED = re.compile(r"\s{0,3}\([A-Z]\)[^()]{1,120}\s{1,3}(?:or|o|ou|oder)\s{1,3}\((?P<last>[A-Z])\)[^()]{0,120}")
 # "42 → B" and "42, option B": a value and its letter.
@@ -41,6 +41,8 @@ def letters_of(options: Sequence[str]) -> str:
 def letter_of_piece(piece: str, options: Sequence[str]) -> str | None:
     """The letter of a piece that is known to hold one."""
     piece = markup.plain(markup.latin(piece))
+    if options and (letter := _option(tidy(piece) or "", options)):
+        return letter
     letter = choices.letter_at(piece, letters_of(options))
     if letter is None and (behind := _SEVERAL.match(piece) or _BEHIND.match(piece)):
         letter = behind["last"] if behind["last"] in letters_of(options) else None
@@ -61,6 +63,8 @@ def lists(place: Statement, text: str, options: Sequence[str]) -> bool:
 def last_named(place: Statement, options: Sequence[str]) -> str | None:
     """Of "A or C" the last, as of two statements; of a box with options written out too. None: it names one."""
     piece = markup.plain(place.piece)
+    if options and _option(tidy(piece) or "", options):
+        return None
     several = _SEVERAL.match(piece) or (_OR_LETTERED.fullmatch(piece) if place.boxed else None)
     if several:
         return several["last"]
@@ -81,7 +85,7 @@ def further(place: Statement, options: Sequence[str]) -> list[str]:
 
 # The option that fits, by what is said behind it.
 _SUITS = (
-    r"(?:most|best)\s(?:\w{1,12}ly\s)?(?:suitable|appropriate|likely|plausible|accurate|"
+    r"(?:most|best|more)\s(?:\w{1,12}ly\s)?(?:suitable|appropriate|likely|plausible|accurate|"
     r"fitting|logical|reasonable|probable|suited|fit)\b|best\b"
 )
 _IS_RIGHT = (
@@ -101,11 +105,12 @@ _PICK = (
     r"\b(?:choose|pick|select|prefer|(?:[Gg]o|[Gg]oing) with|opt for|vote for|settle on|left with|leaves(?: us with)?|"
     r"[Ii]t must (?:therefore )?be)"
 )
-_IT_IS = r"[Ii]t(?:'s|\u2019s| is| has to be| would be| should be)"
+_IT_IS = r"(?:[Ii]t|[Tt]hat|[Tt]his)(?:'s|\u2019s| is| has to be| would be| should be)"
 _PICKED = re.compile(
-    rf"(?:{_PICK}|\b(?:answer|answer choice|[Ss]elected:?|true is|(?:correct|right|best) one is|{_IT_IS}))"
-    r"\s(?:(?:the\s)?(?:option|choice|answer|letter)\s)?"
-    r"[(\[*\"'`]{0,3}(?P<letter>[A-Z])(?=[)\]*\"'`.,:;!?]|\s?$|\s\(|\s[-\u2013\u2014]\s)"
+    rf"(?:{_PICK}|\b(?:answer|answer choice|[Ss]elected:?|true is|(?:correct|right|best) one is|"
+    rf"[Rr]ichtig ist|[Mm]y vote:|which is|(?:match|correspond|equal)(?:s|es|ing)?(?: to)?|{_IT_IS}))"
+    r"\s(?:(?:the\s)?(?:option|choice|answer|letter|statement)\s)?"
+    r"[(\[{\uff08\u3010*\"'`]{0,3}(?P<letter>[A-Z]|(?<=\()[a-j](?=\)))(?=[)\]}\uff09\u3011*\"'`.,:;!?]|\s?$|\s\(|\s[-\u2013\u2014]\s)"
     # Behind these an article, a pronoun or the first of a list may stand as well.
     r"|(?:\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Cc]onclusion|[Ff]inally|[Oo]nly|think|believe|say|guess)|\u2234),?\s"
     r"[(*]{0,3}(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!]|\s?$|\s(?:remains|fits|works|is left)\b)"
@@ -118,7 +123,15 @@ _PICKED = re.compile(
 _AGAINST = re.compile(r"\b(?:not|never|cannot|nor|\w{1,8}n['\u2019]t)\s[^.,;:!?\n]{0,24}\Z", re.I)
 _LONE = re.compile(
     r"(?m)^(?:[-+]\s)?[\s*_>#(\[\"'`$]*\(?(?P<letter>[A-Z])"
-    r"(?:[)\].:}*]{1,3}|[!;,]?\s*$|(?<!I),?\s(?:because|since|due to)\b)"
+    r"(?:[)\].:}*]{1,3}(?!\s?(?:[Ww]rong|[Ii]ncorrect|[Ff]alse|[Nn]ot?\b))|[!;,]?\s*$|"
+    r"(?<!I),?\s(?:because|since|due to)\b)"
+)
+# A last line that is nothing but an option.
+_LAST = re.compile(
+    r"(?:(?:the\s)?(?:option|choice|letter|answer|statement)\s[\"'(*]{0,3}(?P<named>[A-Z])[\"')*.]{0,4}"
+    r"|[(\uff08\u3010{](?P<marked>[A-Za-z])[)\uff09\u3011}][.]?|(?P<letter>[A-Z])\s[-\u2013\u2014(][^\n]{1,60}|"
+    r"(?P<comma>[B-HJ-Z]),\s[^\n]{1,40})",
+    re.I,
 )
 _ALONE_AT_LAST = re.compile(r"[\s*_(\[]{0,4}(?P<letter>[A-Z])[)\]*_]{0,3}[.!]?[*_]{0,3}")
 MARKED = re.compile(r"\(\s?(?P<letter>[A-Z])\s?\)|\b[Oo]ption\s\(?(?P<named>[A-Z])\b")
@@ -142,13 +155,54 @@ def unstated(text: str, options: Sequence[str]) -> str | None:
     """The letter of a reply that states none in so many words."""
     fenced = _FENCED.fullmatch(text)
     text = (fenced[1] if fenced else text).strip()
+    if options and len(text) <= LONGEST and (said := tidy(text)):
+        by_value = choices.letter_by_text(said, options) if number_value(said) is not None else None
+        if letter := _option(said, options) or by_value:
+            return letter
     if _NONE.search(text[max(0, len(text) - _ENDS) :]):
-        return None
-    letter = _lettered(text, letters_of(options))
+        # Which may be an option of its own.
+        none = [choices.lettered(place) for place, option in enumerate(options) if nothing_said(option) == "none"]
+        return none[0] if len(none) == 1 else None
+    letter = _judged(text, options) or _lettered(text, letters_of(options))
     if letter or not options:
         return letter
     texts = _texts(tuple(options))
     return texts.chosen(text) if texts else None
+
+
+# "A) Incorrect", "- B: correct, as ...", "C ✓": options that are each called right or wrong.
+_TICKED, _CROSSED = "\u2713\u2714\u2705", "\u2717\u2718\u274c"
+_VERDICT = re.compile(
+    rf"(?:(?<![\s\S])|(?<=\n)|(?<=[.;,?!:{_TICKED}{_CROSSED}] ))[\s*_>-]{{0,6}}(?:[Oo]ption\s)?\(?(?P<letter>[A-Z])\)?"
+    r"[*_]{0,3}\s?[).:\u2013-]{0,2}[*_\s]{1,4}(?:(?:is|this is|is also)\s)?"
+    rf"(?:(?P<right>(?i:correct|right|true|yes)\b|[{_TICKED}])|"
+    rf"(?i:incorrect|wrong|false|no|not correct)\b|[{_CROSSED}])"
+)
+
+
+def _judged(text: str, options: Sequence[str]) -> str | None:
+    """The one option that a reply calls right where it calls each right or wrong, and picks none behind that."""
+    end = text[-8 * LONGEST :]
+    places = list(_VERDICT.finditer(end))
+    judged = {each["letter"]: each["right"] is not None for each in places}
+    right = [letter for letter, is_right in judged.items() if is_right]
+    if len(judged) < 2 or len(right) != 1 or right[0] not in letters_of(options):
+        return None
+    # "A) Yes, B) No" are the options themselves.
+    if any(verdicts.verdict(option) for option in options) or (not options and len(judged) == 2 and len(end) < _ENDS):
+        said = {verdicts.verdict(re.split(r"[\s.:)]{1,3}", each[0].strip())[-1]) for each in places}
+        if said - {None}:
+            return None
+    return None if _NAMED.search(end, places[-1].end()) else right[0]
+
+
+_NAMED = re.compile(r"(?<![A-Za-z'\u2019])[B-HJ-Z](?![A-Za-z'\u2019])|\(A\)")
+
+
+# What is said of an option on the way to another.
+_ONLY_SEEMS = re.compile(
+    r"[)*\"']{0,3}\s(?:is|was|seems|looks|might|may|could|appears|sounds)\s(?:[^.!?\n]{1,80}?)\b(?:but|however|yet|although)\b"
+)
 
 
 def _lettered(line: str, letters: str) -> str | None:
@@ -157,12 +211,14 @@ def _lettered(line: str, letters: str) -> str | None:
         piece = markup.plain(markup.latin(line))
         several = _SEVERAL.match(piece)
         letter = several["last"] if several else choices.letter_at(piece, letters)
-        if letter and letter in letters and (several or not _EITHER.search(piece)):
+        ahead = re.match(rf"\W{{0,8}}(?:[Oo]ption\s)?\(?{letter}", piece) if letter and not several else None
+        seems = ahead and _ONLY_SEEMS.match(piece, ahead.end())
+        if letter and letter in letters and not seems and (several or not _EITHER.search(piece)):
             return letter
     if asked and asked[1] in letters:
         return asked[1]
     picked = deque((each for each in _PICKED.finditer(line) if not _refuses(line, each.start())), maxlen=1)
-    if picked and (letter := next(filter(None, picked[0].groups()), "")) in letters:
+    if picked and (letter := next(filter(None, picked[0].groups()), "").upper()) in letters:
         return letter
     called = deque(_REVERSED.finditer(line), maxlen=1)
     if called and called[0]["letter"] in letters:
@@ -173,6 +229,9 @@ def _lettered(line: str, letters: str) -> str | None:
     before = above.rstrip().rpartition("\n")[2]
     if lone and lone["letter"] in letters and not _ITEM.match(before) and not _LONE.fullmatch(before):
         return lone["letter"]
+    alone = _LAST.fullmatch(last.strip()) if above else None
+    if alone and not _ITEM.match(before) and (letter := next(filter(None, alone.groups())).upper()) in letters:
+        return letter
     end = max(last.rfind(sign, 0, len(last) - 1) for sign in (". ", "! ", "? "))
     marked = {
         match["letter"] or match["named"]
@@ -294,6 +353,12 @@ class _Texts:
             opened and not opened["against"] and len({self._letter(each) for each in self.anywhere.findall(line)}) > 1
         )
         return self._letter(opened["text"]) if opened and not listed and not others else None
+
+
+def _option(said: str, options: Sequence[str]) -> str | None:
+    """The letter of the option whose text a short text is, of more than a letter: "both A and B" may be one."""
+    texts = _texts(tuple(options)) if len(said) > 1 else None
+    return texts.letters.get(normalise(said)) if texts else None
 
 
 _BULLET = re.compile(r"^\s{0,8}(?:[-*\u2022+>#]{1,6}|=>|->|\u2192)\s")

@@ -13,13 +13,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.core.answers import expressions, markup, numbers, picks, removed, verdicts
-from engine.core.answers.spelling import MAX_ANSWER, normalise, tidy, unpolite
+from engine.core.answers import choices, expressions, markup, numbers, picks, removed, verdicts, words
+from engine.core.answers.spelling import MAX_ANSWER, normalise, nothing_said, tidy, unpolite
 from engine.core.answers.statements import LONGEST, Statement, first_box, statements
 from engine.core.records import AnswerKind, Which
 
 # Characters of a line that is an answer by itself, and of one behind a word such as "result".
 _LINE, _SHORT = 60, 40
+# Words of a text that explanations follow, in a reply that states none.
+_FEW = 4
 
 _FILLER = re.compile(
     r"(?:(?:therefore|thus|then|hence|simply|just|equal to|is|option|choice|given by|roughly|about)\b[\s,:]{0,3}|"
@@ -37,7 +39,7 @@ _UNKNOWN = re.compile(
 )
 # Where the clause that states a number ends: what follows explains it.
 _CLAUSE = re.compile(
-    r"[.!?;](?=\s|$)(?!\s?[0-9]{1,3}\b(?!\s?[a-zA-Z*/+=-]))|,\s(?=[A-Za-z])|\n|\s\((?=[a-zA-Z=])|"
+    r"[.!?;](?=\s|$)(?!\s?[0-9]{1,9}+(?:[.,][0-9]{1,9}+)?+(?!\s?[a-zA-Z*/+=-]))|,\s(?=[A-Za-z])|\n|\s\((?=[a-zA-Z=])|"
     r"\s(?:because|since|as|so|but|not|which|check|rather than|instead of)\b",
     re.I,
 )
@@ -127,6 +129,8 @@ def _stated(
     read: list[tuple[Statement, str | None]] = []
     loose: list[tuple[Statement, str | None]] = []
     for place in every:
+        if place.denied and (denied := _denied(place, kind, options)):
+            read.append((place, denied[0]))
         if not place.piece or (place.noun and kind != "choice" and not _heads(place, text)):
             continue
         if kind == "choice" and picks.lists(place, text, options):
@@ -135,6 +139,23 @@ def _stated(
         if answer or says or (kind not in ("word", "text") and not place.noun and _UNKNOWN.match(place.piece)):
             (loose if place.noun else read).append((place, answer))
     return read or loose
+
+
+def _denied(place: Statement, kind: AnswerKind, options: Sequence[str]) -> tuple[str | None] | None:
+    """What the words of a denial say, where they are an answer: "not enough information", "not guilty", "not true".
+
+    A tuple of None: that there is no answer. None: they deny one."""
+    said = tidy(markup.plain(_TEXT_ENDS.split(markup.unstyled(place.denied), maxsplit=1)[0]))
+    if said is None:
+        return None
+    if kind == "choice" and options and (letter := choices.letter_by_text(said, options)):
+        return (letter,)
+    if kind == "yes_no" and (word := verdicts.verdict(said)):
+        return (word,)
+    nothing = nothing_said(said) is not None
+    if kind == "text" or (kind in ("word", "expression") and nothing):
+        return (said,) if place.labelled or nothing else None
+    return (None,) if kind in ("number", "choice") and _UNKNOWN.match(said) else None
 
 
 def _heads(place: Statement, text: str) -> bool:
@@ -179,13 +200,29 @@ def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str])
         every = [word for word in line.split() if any(map(str.isalnum, word))]
         words = [word for word in every if word.lower() not in _ARTICLES] or every
         line = words[0] if words else ""
-    answer = tidy(line)
+    exact = place.boxed or text[place.start : place.start + 1] == "<" or text[place.start - 1 : place.start] == '"'
+    answer = tidy(line if kind == "word" or exact else _stated_text(line))
     return answer, answer is not None
 
 
 def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: Sequence[str]) -> str | None:
     """What a reply that states no answer may be read as; `every`: the places of its statements."""
+    asked = _ASKED.search(text) if kind != "choice" else None
+    if asked:
+        return _read(Statement(asked.start(), asked.start("said"), asked["said"]), text, kind, options)[0]
+    fenced = _FENCED.fullmatch(text)
+    text = fenced[1] if fenced else text
     if kind == "number":
+        # In words only where they stand alone, as a line of their own at the end.
+        last = text.rstrip().rpartition("\n")[2].strip() if len(text) else ""
+        line = markup.plain(markup.latin(last)) if len(last) <= 2 * _LINE else ""
+        digits = words.whole(line)
+        if digits:
+            return _number(digits)[0]
+        if line and last == text.strip() and _ARITHMETIC.fullmatch(line):
+            # Left open, it answers nothing: it may be the question said again.
+            number = numbers.single(line)
+            return number.spelled if number else None
         number = numbers.last_number(_undenied(text, every))
         return number.spelled if number else None
     if kind == "yes_no":
@@ -195,6 +232,8 @@ def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: 
             own
             or verdicts.verdict(opening)
             or verdicts.verdict(re.split(r"[.,;:!\n]", opening, maxsplit=1)[0])
+            or verdicts.verdict(opening.rpartition("\n")[2])
+            or verdicts.judged(opening)
             or verdicts.called(text)
         )
     if kind == "choice":
@@ -203,7 +242,7 @@ def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: 
     short = len(line) <= _LINE and "\n" not in line
     denied = short and any(not place.piece for place in every) and _undenied(line, statements(line)) != line
     if kind == "expression":
-        if denied:
+        if denied or (short and _UNKNOWN.match(line)):
             return None
         maths = deque(_MATHS.finditer(text), maxlen=1)
         # A short line is itself the formula, unless its formula is marked and words stand around.
@@ -217,9 +256,38 @@ def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: 
     if kind == "text" and short and "\\begin" in line:
         return _expression(line)
     # Of words and texts only a whole short line counts: the last word of an explanation is no answer.
-    return tidy(markup.plain(line)) if short and not denied and not _EMPTY.fullmatch(line) else None
+    # "1. Paris" counts a point.
+    said = markup.plain(line)
+    said = said if said[:1].isdecimal() else _stated_text(said, _FEW)
+    return tidy(said) if short and not denied and not _EMPTY.fullmatch(line) else None
 
 
+# Where what explains a text begins: "Paris, because it is", "Paris rather than London".
+_TEXT_ENDS = re.compile(
+    r"(?<=\S)(?:,?\s(?:because|rather\sthan|instead\sof)\b|,\s(?:since|as|which|so)\s|,\s(?:and\s)?not\s)|"
+    r"[.!?](?=\s+[\"\u201c(]?[A-Z])",
+)
+_ABBREVIATED = re.compile(
+    r"(?:\b(?:mrs?|ms|dr|st|jr|sr|prof|rev|hon|gen|col|capt|lt|sgt|gov|sen|rep|inc|ltd|co|corp|dept|univ|est|fig|no|"
+    r"vol|vs|etc|e\.?g|i\.?e|cf|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|ave|blvd|rd|mt|ft|ph\.?d|approx|[a-z])|"
+    r"\.[a-z])\Z",
+    re.I,
+)
+
+
+def _stated_text(line: str, most: int = _LINE) -> str:
+    """A text of at most so many words without the sentence or the clause that explains it."""
+    for end in _TEXT_ENDS.finditer(line[: 2 * _LINE]):
+        said = line[: end.start()]
+        if end[0] not in (".", "!", "?") or not _ABBREVIATED.search(said):
+            return said if len(said) <= _LINE and len(said.split()) <= most and tidy(said) else line
+    return line
+
+
+_ARITHMETIC = re.compile(r"[-+(]{0,3}[0-9.,]{1,40}(?:\s?[-+*/^]{1,2}\s?[-+(]{0,3}[0-9.,]{1,40}\)?){1,20}\s?=?")
+# "A: Paris", as the answer of questions and answers.
+_ASKED = re.compile(r"(?:\A|(?:\A|\n)[ \t]{0,3}Q:[^\n]{1,400}\n)\s{0,3}A:[ \t]{1,3}(?P<said>[^\n]{1,400})\s*\Z")
+_FENCED = re.compile(r"\s{0,8}```[a-z]{0,10}\n([^`\n]{1,200})\n?```\s*\Z")
 _EMPTY = re.compile(r"[\s*#_]{0,8}(?:the\s)?(?:(?:final|correct)\s)?answer(?:\sis)?[\s*_:]{0,8}", re.I)
 
 
@@ -247,8 +315,8 @@ def _head(piece: str) -> str:
 
 def _number(piece: str) -> tuple[str | None, bool]:
     wrapped = _BRACKETS.match(piece)
-    piece = (wrapped[1] or wrapped[2]) if wrapped else piece
-    head = _head(piece.strip())
+    piece = words.in_digits(unpolite((wrapped[1] or wrapped[2]) if wrapped else piece))
+    head = _head(piece)
     if _UNKNOWNS.search(piece[: len(head) + 8]):
         # Two unknowns are two numbers.
         return None, True
@@ -291,11 +359,12 @@ _UNSPACED = re.compile(
     rf"(?<=[0-9A-Za-z)%\]])(?!\s?(?:{_GOES_ON})\s?[0-9])\s?[\u3040-\u309f\u3131-\u318e\uac00-\ud7a3]{{1,12}}[\s\S]*\Z"
 )
 _BOUND = re.compile(
-    r"(?:\b(?:greater|larger|bigger|more|less|fewer|smaller|higher|lower)\sthan|(?<![A-Za-z])[A-Za-z)]\s?[/*^]|"
+    r"(?:\b(?:greater|larger|bigger|more|less|fewer|smaller|higher|lower)\sthan|\b(?:at\s(?:least|most)|up\sto)|"
+    r"(?<![A-Za-z])[A-Za-z)]\s?[/*^]|(?<![A-Za-z])[b-z]\s?\+|(?<![A-Za-z])[k-z]\s?-|"
     r"\\pm|\\mp|[<>\u2260\u00b1]=?|\\(?:leq?|geq?|neq?|lt|gt)\b)\s{0,3}[$\u20ac]?\Z"
 )
 _BOUNDED = re.compile(
-    r"\s{0,3}(?:\\pm|\\mp|\+/-|\u00b1|[<>]=?\s{0,3}\\?[A-Za-z]|\\(?:leq?|geq?|lt|gt)\b|i(?![A-Za-z0-9])|[a-z]\s?[-+]\s?[0-9(a-z\\]|[xyz](?![A-Za-z0-9\\])|[xyzn]\s?\^|"
+    r"\s{0,3}(?:\\pm|\\mp|\+/-|\u00b1|[<>]=?\s{0,3}\\?[A-Za-z]|\\(?:leq?|geq?|lt|gt)\b|i(?![A-Za-z0-9])|[a-z]\s?[-+]\s?[0-9(a-z\\]|[nqruxyz](?![A-Za-z0-9\\])|[xyzn]\s?\^|"
     r"(?:and|&)\s[-$\u20ac]?[0-9][0-9.,]{0,20}(?:\s{0,2}(?:\Z|[.;!?])))"
 )
 
@@ -336,6 +405,9 @@ def _expression(piece: str) -> str | None:
     text = unpolite(piece).replace("**", "" if "\\" in piece or "$" in piece else "**").strip()
     quoted = _QUOTED.fullmatch(text)
     text = quoted[1] if quoted else text
+    for opening, closing in (("\\[", "\\]"), ("\\(", "\\)")):
+        if text.startswith(opening) and text.rstrip(" .").endswith(closing) and text.count(opening) == 1:
+            text = text[2:].strip()
     text = re.sub(r"^(?:[\s*_:`]|\\[\[(](?!\w)|\$\$?)+", "", text) if not text.startswith("\\$") else text
     text = re.sub(r"[\s*_`.,;]+$", "", text)
     for closing in ("\\]", "\\)", "$$", "$"):

@@ -130,3 +130,28 @@ def tidy(line: str) -> str | None:
     # The brackets of a tuple are part of it.
     line = wrapped[1].strip() if wrapped and "," not in line else line
     return line if 0 < len(line) <= MAX_ANSWER else None
+
+
+_NOTHINGS = {
+    "n/a": r"n/a|not (?:applicable|available)",
+    "none": r"none(?: of (?:the above|these|those|them|the (?:options|answers|choices)(?: above)?))?",
+    "unknown": (
+        r"unknown|undetermined|indeterminate|unanswerable|(?:it|this|that|the answer)? ?(?:is )?(?:unknown|not known)|"
+        r"(?:there (?:is|was) )?(?:not (?:enough|sufficient)|insufficient) (?:information|info|data|evidence|context)"
+        r"(?: (?:is |was )?(?:given|provided|available))?"
+        r"(?: to (?:determine|answer|tell|say|know|conclude)[a-z ]{0,40})?|"
+        r"(?:(?:it|this|that|the answer) )?(?:can ?not|can't|could not|couldn't) be "
+        r"(?:determined|known|answered|inferred|concluded|told)(?: from [a-z ]{1,40})?|"
+        r"i (?:do not|don't|dont) know|impossible to (?:tell|know|say|determine)"
+    ),
+    "no solution": r"(?:there (?:is|are) )?no (?:real )?solutions?(?: exists?)?",
+}
+_NOTHING = re.compile("|".join(f"(?P<n{place}>{said})" for place, said in enumerate(_NOTHINGS.values())))
+
+
+def nothing_said(text: str) -> str | None:
+    """One spelling of a text that says there is no answer, such as "not enough information"; None: it says none.
+
+    A target may say so, and is then equal to a reply that says so in other words."""
+    match = _NOTHING.fullmatch(normalise(text[:120]))
+    return None if match is None else list(_NOTHINGS)[int((match.lastgroup or "n0")[1:])]

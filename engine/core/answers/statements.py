@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
+from engine.core.answers import words
 from engine.core.answers.spelling import MAX_ANSWER
 
 LONGEST = MAX_ANSWER
@@ -33,7 +34,7 @@ _NOUNS = (
     "opción|opcion|opzione|opção|alternativa|lettre|letra|lettera|buchstabe|wariant|вариант|seçenek"
 )
 _PLURAL = frozenset(("options", "choices", "alternatives", "statements", "responses"))
-_HAN_NOUNS = "选项|選項"
+_HAN_NOUNS = "选项|選項|選択肢"
 _CERTAIN = ("option", "choice", "alternative", "letter", "response")
 _RIGHT = re.compile(r"\b(?:correct|right|final)\s\Z", re.I)
 _NOT = re.compile(
@@ -47,7 +48,7 @@ _QUOTED = re.compile(
     r"\s(?:to|for|of)\s[^\"\u201c\u201d.:\n]{0,40}(?:\"[^\"\n]{1,300}\"|\u201c[^\u201c\u201d\n]{1,300}\u201d)(?=[\s,])"
 )
 _SIGNS = (
-    r"[*_\"'`)\s]{0,4}(?::|\uff1a)[*_]{0,3}(?:\s*[=])?|=|->|=>|\u2192|(?<=\s)[-\u2013\u2014]{1,2}(?=\s)|"
+    r"[*_\"'`)\s]{0,4}(?::|\uff1a)[*_]{0,3}(?:\s*[=])?|->|=+>|=|\u2192|(?<=\s)[-\u2013\u2014]{1,2}(?=\s)|"
     "\u3011|\u662f|\u4e3a|\u70ba|\u9009|\u9078|\u306f|\u304c|\uc740|\ub294|\u0e04\u0e37\u0e2d"
 )
 _BE = (
@@ -76,14 +77,17 @@ _DOUBTED = re.compile(
     r"(?:(?:the|an?|my|our|your|their|this)\s)?(?:\w{1,20}\s){0,2}\Z",
     re.I,
 )
-_DENIAL = re.compile(r"[\s*_:]{0,8}(?:not|never|neither|anything but)\s", re.I)
+_DENIAL = re.compile(r"[\s*_:]{0,8}(?P<said>(?:not|never|neither|anything but)\s)", re.I)
+# Of "is not", "is never", "cannot be": from where the words of the denial themselves begin.
+_DENYING = re.compile(r"(?:\bnot|\bnever|\bcan\s?not|\b\w{1,8}n['\u2019]t)\b(?:\s(?:be|equal|have to be))?\Z", re.I)
 # "To find the answer, we need to see what is ..."
 _CLAUSE = re.compile(r",\s(?:it|we|you|i|let|this|that|there|first|one|they)\b", re.I)
 _OTHER = re.compile(
     r"\b(?:incorrect|wrong|worst|other|another|previous|false|no|eliminated|remaining|these|those|following)\s(?:\w+\s)?\Z",
     re.I,
 )
-_BRACES = re.compile(r"\\[{}]|\\(?:boxed|fbox)\s{0,4}\{|[{}]")
+# Some lose the backslash.
+_BRACES = re.compile(r"\\[{}]|\\(?:boxed|fbox|framebox)\s{0,4}\{|(?<![A-Za-z\\])boxed\{|[{}]")
 _BARE_BOX = re.compile(r"\\boxed\s{1,3}([0-9A-Za-z]{1,40})")
 
 
@@ -100,6 +104,10 @@ class Statement:
     boxed: bool = False
     noun: bool = False
     """Behind a word such as "option", which names an answer only for want of a plainer word."""
+    denied: str = ""
+    """Of a denial its words, such as "not enough information", which may be a label as well."""
+    labelled: bool = False
+    """Whether the denied words stand behind a colon, in a box or in a tag, as a label does."""
 
 
 def statements(text: str) -> list[Statement]:
@@ -125,13 +133,14 @@ def _some(places: Iterator[_T]) -> list[_T]:
 
 
 # A tag without its other half is the form of a last line, said again.
-_TAGS = ("answer", "final_answer", "finalanswer", "final", "choice", "option", "result", "solution")
-_TAGGED = "|".join(rf"<{tag}>(?=[^<]{{0,{LONGEST}}}</{tag}>)" for tag in _TAGS)
+_NAMED = "answer final_answer finalanswer final ans choice option letter result solution output"
+_TAGGED = "|".join(rf"<{tag}>(?=(?:[^<]|<(?!/)){{0,{LONGEST}}}</{tag}>)" for tag in _NAMED.split())
 # Most letters of a text begin none of a hundred words: looked at first, that takes a third of the time.
 _FIRST = "".join(sorted({word[0] for word in f"{_WORDS}|ת|{_NOUNS}|{_UNSPACED}|{_HAN_NOUNS}".split("|")}))
 _MARKER = re.compile(
-    rf"(?=[#\[<{_FIRST}])(?:####|\[\[|{_TAGGED}|\b(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))\b|{_UNSPACED}|"
-    rf"(?P<han>{_HAN_NOUNS}))",
+    rf"(?=[#\[<{_FIRST}])(?:####|\[\[|{_TAGGED}|"
+    # An underscore parts words of a key.
+    rf"(?:\b|(?<=_))(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))(?:\b|(?=_))|{_UNSPACED}|(?P<han>{_HAN_NOUNS}))",
     re.I,
 )
 # A line that is nothing but its marker: the answer stands below.
@@ -139,7 +148,8 @@ _ABOVE = re.compile(r"[#*_>\s]{0,12}(?:(?:my|the|your|our)\s)?(?:(?:final|correc
 _BELOW = re.compile(r"[ \t*_:\uff1a#]{0,8}\r?\n[\s*_>`]{0,8}(?=\S)")
 # A correction says what is so instead of what was said before.
 _VALUE = (
-    r"[$(*\u20ac\u00a3-]{0,3}[0-9][0-9.,/]{0,20}%?(?:\s(?!is|was|are|has)[a-z]{1,12}){0,2}(?:[.!]|\s?$)|"
+    rf"(?:[$(*\u20ac\u00a3-]{{0,3}}[0-9][0-9.,/]{{0,20}}%?|{words.ENGLISH})"
+    r"(?:\s(?!is|was|are|has)[a-z]{1,12}){0,2}(?:[.!]|\s?$)|"
     r"[(*]{0,3}[A-J][)*]{0,3}(?:[.!]|\s?$)|\*{0,2}(?:yes|no)\*{0,2}(?:[.!]|\s?$)"
 )
 _CORRECTED = re.compile(
@@ -175,8 +185,8 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
                 yield Statement(start, end, inner)
             continue
         if marker[0][0] in "<#":
-            piece = tail.partition("<")[0].strip() if marker[0][0] == "<" else tail.lstrip(" \t*_:")
-            yield Statement(start, end, "" if _DENIAL.match(piece) else piece.partition("\n")[0])
+            piece = tail.partition("</")[0].strip() if marker[0][0] == "<" else tail.lstrip(" \t*_:")
+            yield _labelled(start, end, piece.partition("\n")[0])
             continue
         noun = (marker["noun"] or marker["han"]) is not None
         if noun and marker[0].lower() in _CERTAIN and _RIGHT.search(text, max(0, start - 12), start):
@@ -185,14 +195,21 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
         before = before[max(before.rfind(sign) for sign in ".!?\n:;") + 1 :]
         if _OTHER.search(before):
             continue
-        held = _QUOTED_VALUE.match(tail) if text[start - 1 : start] == '"' else None
+        held = _QUOTED_VALUE.match(tail) if _KEY.search(text, max(0, start - 20), start) else None
         if held:
             yield Statement(start, end, _scalar(tail[held.end() :]))
             continue
-        said = _BEFORE.search(text, max(0, start - 80), start) if not noun else None
+        is_the = _IS_THE.search(text, max(0, start - 40), start) if not noun else None
+        said = _BEFORE.search(text, max(0, start - 80), start) if is_the else None
         if said:
             # "42 is the answer": what stands before it.
             yield Statement(start, end, said["said"])
+            continue
+        cell = _CELL.match(tail) if "|" in tail[:8] and _ROW.search(text, max(0, start - 40), start) else None
+        if cell:
+            if not cell["said"].strip("-: "):
+                continue
+            yield _labelled(start, end + cell.start("said"), cell["said"])
             continue
         below = _BELOW.match(tail) if not noun and _ABOVE.fullmatch(before) else None
         if below and not _NOT_BELOW.match(text, end + below.end()) and (said_below := _item(text, end + below.end())):
@@ -212,16 +229,10 @@ def _worded(text: str, marker: re.Match[str], end: int, before: str, noun: bool)
     verb = (_IS if english else _FOREIGN_IS).match(tail) or (_NOUN_IS.match(tail) if noun else None)
     if denied and (verb is None or denied.end() <= verb.end() + 12):
         if not noun:
-            yield Statement(start, end + denied.end(), "")
-        # "not 41 but 42" says what it is.
-        but = re.match(
-            r"(?:[^.;!?\n]|\.(?=[0-9])){0,60}?(?:\bbut|,\s(?:so|hence|thus|therefore)|[,;](?=\sit(?:['\u2019]s|\sis)))\s(?:rather\s|instead\s|(?:it|"
-            r"that)(?:'s|\sis|\smust be)\s)?",
-            tail[denied.end() :],
-        )
-        if but:
-            at = end + denied.end() + but.end()
-            yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
+            words_of_it = _DENYING.search(tail[: denied.end()])
+            said = tail[words_of_it.start() if words_of_it else denied.end() :].partition("\n")[0]
+            yield Statement(start, end + denied.end(), "", denied=said)
+        yield from _instead(text, start, end + denied.end(), noun)
         return
     dotted = _DOTTED.match(tail) if marker[0].lower() == "ans" else None
     if dotted or (not english and tail[:1].isspace() and _INVERTED.search(before)):
@@ -244,14 +255,34 @@ def _worded(text: str, marker: re.Match[str], end: int, before: str, noun: bool)
         # Directly behind a box: the box says it already.
         return
     at = end + verb.end()
-    if _DENIAL.match(text, at) and not noun:
-        yield Statement(start, at, "")
+    if (label := _DENIAL.match(text, at)) and not noun:
+        yield Statement(start, at, "", denied=_line(text, at + label.start("said") - label.start()), labelled=colon)
+        yield from _instead(text, start, label.end(), noun)
         return
     lead = _LEAD.match(text, at)
     at = lead.end() if lead else at
     place = _item(text, at) if lead and "\n" in lead[0] else (at, _line(text, at))
     if place:
         yield Statement(start, place[0], place[1], noun=noun)
+
+
+def _instead(text: str, start: int, end: int, noun: bool) -> Iterator[Statement]:
+    """What a denial that ends at `end` says instead: "not 41 but 42"."""
+    but = _BUT.match(text, end)
+    if but:
+        yield Statement(start, but.end(), _line(text, but.end()), noun=noun)
+
+
+_BUT = re.compile(
+    r"(?:[^.;!?\n]|\.(?=[0-9])){0,60}?(?:\bbut|,\s(?:so|hence|thus|therefore)|[,;](?=\sit(?:['\u2019]s|\sis)))\s"
+    r"(?:rather\s|instead\s|(?:it|that)(?:'s|\sis|\smust be)\s)?"
+)
+
+
+def _labelled(start: int, end: int, piece: str, boxed: bool = False) -> Statement:
+    """What stands where nothing but an answer stands."""
+    denial = _DENIAL.match(piece)
+    return Statement(start, end, "" if denial else piece, boxed, denied=piece if denial else "", labelled=True)
 
 
 def _line(text: str, at: int) -> str:
@@ -290,15 +321,28 @@ _VERB_LAST = re.compile(
     r"\s{1,2}(?P<said>(?!\s|[:=\uff1a]|-(?!\s?\d)|यह|है)[^\n:]{1,80}?)\s(?:है|हैं|होगा|olur|olacaktır|olmalıdır|است|می‌شود)[\s.।!*]{0,6}(?:\n|\Z)"
 )
 _DOTTED = re.compile(r"\.\s{1,3}")
-_QUOTED_VALUE = re.compile(r'"\s{0,3}:\s{0,3}')
+_KEY = re.compile(r"[\"'](?:[a-z]{1,12}_)?\Z", re.I)
+_QUOTED_VALUE = re.compile(r"(?:_[a-z]{1,12})?[\"']\s{0,3}:\s{0,3}", re.I)
+# A row of a table: its first cell names the answer, the next is it.
+_ROW = re.compile(r"(?:\A|\n)[ \t]{0,4}\|[\s*_]{0,4}(?:(?:final|correct|the|my)\s){0,2}[\s*_]{0,4}\Z", re.I)
+_CELL = re.compile(r"[\s*_:]{0,6}\|(?P<said>[^|\n]{1,200})\|")
+_IS_THE_SAID = r"\s(?:is|was|as)\s(?:therefore\s|thus\s|indeed\s)?(?:the|our|my)\s(?:(?:final|correct|right)\s)?\Z"
+_IS_THE = re.compile(_IS_THE_SAID)
 _BEFORE = re.compile(
-    r"(?<![^\s(*])(?P<said>(?:[-\u2212]?[$\u20ac]?[0-9][^\s:=]{0,40}(?:\s[a-z]{1,12})?|\$[^$\n]{1,40}\$|\\\([^\n]{1,40}?\\\)))\s(?:is|was|as)\s"
-    r"(?:therefore\s|thus\s|indeed\s)?(?:the|our|my)\s(?:(?:final|correct|right)\s)?\Z"
+    r"(?<![^\s(*])(?P<said>(?:(?<![\s\S])|(?<=[.!?:,*(\n])|(?<=[.!?:,] )|(?<=[Ss]o )|(?<=hus )|(?<=[Hh]ence )|"
+    rf"(?<=fore )){words.ENGLISH}|"
+    r"(?:[-\u2212]?[$\u20ac]?[0-9][^\s:=]{0,40}(?:\s[a-z]{1,12})?|\$[^$\n]{1,40}\$|\\\([^\n]{1,40}?\\\)))"
+    + _IS_THE_SAID
 )
 
 
 def _scalar(text: str) -> str:
     """The value a JSON text begins with, as text; of a value that is cut off, an object or a list its first line."""
+    single = _SINGLE.match(text)
+    if single:
+        return single[1].replace("\\'", "'")
+    if _NOTHING.match(text):
+        return ""
     raw = _STRING.match(text)
     if raw and _TEX.search(raw[1]):
         # LaTeX whose backslashes nobody doubled.
@@ -313,6 +357,8 @@ def _scalar(text: str) -> str:
 
 
 _STRING = re.compile(r'"((?:[^"\\\n]|\\.){0,400})"')
+_SINGLE = re.compile(r"'((?:[^'\\\n]|\\.|'(?=\w)){0,400})'")
+_NOTHING = re.compile(r"(?:null|None|undefined|NaN)\b|\[\s*\]|\"\"")
 _TEX = re.compile(
     r"(?<!\\)\\(?:beta|begin|binom|bar|boxed|big|bf|frac|fbox|floor|neq?\b|nu\b|nabla|not\b|rho|right|rm|rfloor|"
     r"text|times|theta|tan|tau|tfrac|to\b|underline|[^\"\\/bfnrtu])"
@@ -320,7 +366,7 @@ _TEX = re.compile(
 
 
 def _boxes(text: str) -> Iterator[Statement]:
-    if "\\boxed" not in text and "\\fbox" not in text:
+    if "boxed" not in text and "\\fbox" not in text and "\\framebox" not in text:
         return
     opened: list[tuple[int, int]] = []
     for brace in _BRACES.finditer(text):
@@ -331,6 +377,6 @@ def _boxes(text: str) -> Iterator[Statement]:
             start, begin = opened.pop()
             if start >= 0 and brace.start() - begin <= LONGEST:
                 piece = text[begin : brace.start()]
-                yield Statement(start, begin, "" if _DENIAL.match(piece) else piece, boxed=True)
+                yield _labelled(start, begin, piece, boxed=True)
     for bare in _BARE_BOX.finditer(text):
         yield Statement(bare.start(), bare.start(1), bare[1], boxed=True)

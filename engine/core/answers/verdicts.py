@@ -19,7 +19,7 @@ _SIMPLY = re.compile(
     r"(?P<said>true|false)[\s*_.!]{0,4}",
     re.I,
 )
-_SIGNS = " *_\"'`$"
+_SIGNS = " *_\"'`$\u2705\u2714\u2713\u274c\u2717\u2718\ufe0f"
 _FIRST_OF = re.compile(r"\b(?:first|second|third|other|initial|next|original)\s", re.I)
 # Before a yes or no that is the clause's own, and no word somebody else said.
 _STATES = re.compile(
@@ -58,14 +58,23 @@ _GOES_ON = re.compile(r"\s(?:it|he|she|they|this|that|there|the|we|you|i|these|t
 
 def verdict(text: str) -> str | None:
     """Of a text that is nothing else: yes or no, also as true, false, y, n and in the languages of answers."""
-    word = text.strip(" \t\n.!*_\"'`()[]\u201c\u201d\u300c\u300d").lower()
+    word = text.strip(" \t\n.!*_\"'`()[]{}$\u201c\u201d\u300c\u300d\u2705\u2714\u2713\u274c\u2717\u2718\ufe0f").lower()
     return _VERDICTS.get(word) or elsewhere(word)
 
 
-_VERDICTS = {
-    **dict.fromkeys(("yes", "true", "y", "yep", "yeah"), "yes"),
-    **dict.fromkeys(("no", "false", "n", "nope", "not true", "absolutely not", "of course not", "certainly not"), "no"),
-}
+_AGREED = "yes, true, y, yep, yeah, affirmative, absolutely, definitely, certainly, of course"
+_DENIED = (
+    "no, false, n, nope, not true, it is not true, negative, absolutely not, definitely not, of course not, "
+    "certainly not, not at all"
+)
+_VERDICTS = dict.fromkeys(_AGREED.split(", "), "yes") | dict.fromkeys(_DENIED.split(", "), "no")
+
+
+def judged(text: str) -> str | None:
+    """Whether a reply that is nothing else calls what it was asked about correct."""
+    return {"correct": "yes", "that is correct": "yes", "incorrect": "no", "that is incorrect": "no"}.get(
+        text.strip(" \t\n.!*_\"'`").lower()
+    )
 
 
 def called(text: str) -> str | None:

@@ -82,6 +82,18 @@ def test_a_target_is_equal_to_itself_however_it_is_given(target: str, form: str)
         ("\\mathbb R \\setminus \\{0\\}", "\\mathbb{R}\\setminus\\{0\\}"),
         ("x \\equiv 3 \\pmod 5", "x\\equiv3\\pmod5"),
         ("\\text{Yes}", "yes"),
+        ("No solution", "\\text{no solution}"),
+        ("\\theta + \u03b1", "\\alpha + \u03b8"),
+        ("\\lvert x \\rvert", "|x|"),
+        ("\u2205", "\\{\\}"),
+        ("6\\pi\\text{ cm}^2", "6\\pi"),
+        ("\\angle ABC = 30^\\circ", "30"),
+        ("\\text{Area} = 12", "12"),
+        ("f^{-1}(x) = x - 1", "x - 1"),
+        ("\\langle 1, 2\\rangle", "(1, 2)"),
+        ("\\frac{1}{3} \\approx 0.333", "1/3"),
+        ("x = \\frac12 = 0.5", "0.5"),
+        ("x \u2208 (0, 1)", "(0, 1)"),
     ],
 )
 def test_expressions_are_equal_by_value(one: str, other: str) -> None:
@@ -137,6 +149,12 @@ def test_expressions_of_other_values_are_not_equal(one: str, other: str) -> None
         ("no", "N", "yes_no", True),
         ("yes", "False", "yes_no", False),
         ("no", "Nein", "yes_no", True),
+        # A target that says there is none.
+        ("N/A", "Not Applicable", "text", True),
+        ("not enough information", "Cannot be determined", "text", True),
+        ("None of these", "none", "word", True),
+        ("N/A", "Unknown", "text", False),
+        ("0", "no solution", "expression", False),
     ],
 )
 def test_units_per_cent_and_codes_are_compared_as_the_target_has_them(

@@ -94,6 +94,22 @@ def test_an_options_text_counts_where_it_is_chosen_and_not_where_it_is_mentioned
     assert extract(text, "choice", options=CITIES) == letter
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "letter"),
+    [
+        ("Answer: both A and B", ("cats", "dogs", "both A and B", "neither A nor B"), "C"),
+        ("The answer is neither A nor B.", ("cats", "dogs", "both A and B", "neither A nor B"), "D"),
+        ("So none of the above is correct.", ("cats", "dogs", "None of the above"), "C"),
+        ("Answer: Not enough information", ("cats", "Not enough information", "dogs"), "B"),
+        ("The answer is unknown.", ("cats", "Cannot be determined", "dogs"), "B"),
+        ("The answer is not cats.", ("cats", "dogs"), None),
+        ("Answer: 25 percent", ("10%", "25%"), "B"),
+    ],
+)
+def test_an_option_may_deny_or_name_other_letters(text: str, options: tuple[str, ...], letter: str | None) -> None:
+    assert extract(text, "choice", options=options) == letter
+
+
 def test_an_option_that_is_a_number_is_no_part_of_a_longer_one() -> None:
     options = ("4", "8", "4.5", "1,000")
     for said, letter in (("4", "A"), ("4.5", "C"), ("1000", "D"), ("4.57", None)):
@@ -112,6 +128,21 @@ def test_an_option_that_is_a_number_is_no_part_of_a_longer_one() -> None:
         ("The options given are (A) grass, (B) Texas and (C) a tree.", None),
         ("Let $A$ be a matrix. Thus $A$ has an inverse.", None),
         ("B, since it is warm.", "B"),
+        # Options that are each called right or wrong, or seem so on the way.
+        ("A) incorrect\nB) incorrect\nC) correct\nD) incorrect", "C"),
+        ("A: no. B: no. C: yes. D: no.", "C"),
+        ("Which is not true? A: true. B: true. C: false. So C.", "C"),
+        ("A) Yes\nB) No", None),
+        ("A) \u274c\nB) \u2705\nC) \u274c", "B"),
+        ("A is tempting, but B is the answer.", "B"),
+        ("Options A and B can be ruled out, C is too vague; thus D.", "D"),
+        ("The answer is neither A nor B but C.", "C"),
+        ("Answer: N/A", None),
+        ("Let me see.\n\noption B", "B"),
+        ("Let me see.\n\n\uff08B\uff09", "B"),
+        ("I would go with (b).", "B"),
+        ("The value is 7, which is choice B.", "B"),
+        ("| Answer | **B** |", "B"),
         ("A? No. B.", "B"),
         ("Only B remains.", "B"),
         ("The right one is B.", "B"),
