@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import moved, ready
-from dashboard.widgets import controls, url_state
+from dashboard.widgets import controls, url_state, window
 
 HERE = Path(__file__).parent
 VIEWS = HERE / "views"
@@ -55,7 +55,7 @@ title = page.title if page.title == "Budgetscope" else f"{page.title} · Budgets
 st.set_page_config(page_title=title, page_icon=str(HERE / "icon.svg"), layout="wide")
 st.logo(str(HERE / f"wordmark{'-dark' if controls.dark() else ''}.svg"), size="large")
 controls.dress()
-controls.watch_browser(charts=page.url_path in CHARTS)
+window.watch(charts=page.url_path in CHARTS)
 ready.load()
 page.run()
 url_state.sent()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from functools import lru_cache, partial
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -523,51 +523,6 @@ button {
   background: var(--st-primary-color); color: var(--st-background-color);
 }
 """
-_WATCH = """
-export default function ({ data, setStateValue }) {
-  const program = document.querySelector('script[type="module"][src*="/static/js/"]');
-  const start = (name) => import(new URL(name, program.src).href).catch(() => {});
-  // What draws figures at once, the rest when there is nothing else to do: no figure waits for it.
-  const [first, ...others] = program ? data.ahead : [];
-  if (first) start(first).then(() => (window.requestIdleCallback ?? setTimeout)(() => others.forEach(start)));
-  let narrow = data.narrow, ink = null;
-  const look = () => {
-    const width = window.innerWidth, now = width < 560 ? 2 : width < 1100 ? 1 : 0;
-    const paper = getComputedStyle(document.querySelector(".stApp")).backgroundColor;
-    if (now !== narrow) { narrow = now; setStateValue("narrow", now); }
-    if (ink !== null && paper !== ink) setStateValue("paper", paper);
-    ink = paper;
-  };
-  look();
-  const timer = setInterval(look, 400);
-  return () => clearInterval(timer);
-}
-"""
-
-
-def watch_browser(*, charts: bool = False) -> None:
-    """Draw again when the window becomes narrow or wide or the theme changes; Streamlit does not rerun for either.
-
-    Figures carry their own inks. The browser looks for itself and speaks up only then: a quiet page costs nothing.
-    With `charts` it starts the programs that draw them and their tables while the page is still being computed: only
-    to run them takes a second, in which the browser has nothing else to do."""
-    mount = st.components.v2.component("budgetscope_watch", js=_WATCH)
-    heard: Callable[[], None] = lambda: None  # noqa: E731
-    seen = mount(
-        key="browser",
-        data={"narrow": int(st.session_state.get("narrow", 0)), "ahead": _programs() if charts else []},
-        default={"narrow": int(st.session_state.get("narrow", 0)), "paper": ""},
-        on_narrow_change=heard,
-        on_paper_change=heard,
-    )
-    st.session_state["narrow"] = int(seen.narrow or 0)
-
-
-@lru_cache(maxsize=1)  # Looked up once: every run of every page with figures would list the folder else.
-def _programs() -> list[str]:
-    """File names of the parts of Streamlit's browser program that draw figures, 4.7 MB, and tables."""
-    folder = Path(st.__file__).parent / "static" / "static" / "js"
-    return [path.name for part in ("PlotlyChart", "DataFrame") for path in folder.glob(f"{part}.*.js")]
 
 
 def dress() -> None:
