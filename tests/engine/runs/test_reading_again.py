@@ -51,6 +51,8 @@ def rows(db: Path, sql: str) -> list[tuple[object, ...]]:
         "which_texts",
         "which_largest",
         "which_domains",
+        "which_steps",
+        "which_brief",
         "which_reading",
     ],
 )
