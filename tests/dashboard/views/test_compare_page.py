@@ -408,7 +408,7 @@ def test_the_page_opens_on_the_recommended_setting_against_the_cheapest_that_wor
     assert not app.query_params
     assert len(app.multiselect(key="compare.b").value) == 1
     html = "\n".join(str(each.proto.body) for each in app.get("html"))
-    assert "21 won</b> · 16 both right · 15 both wrong · " in html
+    assert "21 won</b> · 15 both right · 16 both wrong · " in html
 
 
 def test_three_settings_stand_beside_a_baseline_and_a_fourth_is_left_out(opened: Open) -> None:

@@ -337,8 +337,9 @@ def test_one_instruction_over_many_documents_or_behind_many_chats_is_many_questi
 
 def test_an_unknown_price_is_unknown_and_an_assumed_one_is_said(tmp_path: Path):
     # Called as the study likes.
-    file, script = (ModelSetting(name, f"{kind}/{name}@3", None) for name, kind in (("f", "local"), ("s", "scripted")))
-    lineups: list[Lineup] = [(("solver", each),) for each in (A, NO_PRICE, B, file, script)]
+    kinds = {"f": "local", "s": "scripted", "h": "hosted"}
+    others = [ModelSetting(name, f"{kind}/{name}@3", None) for name, kind in kinds.items()]
+    lineups: list[Lineup] = [(("solver", each),) for each in (A, NO_PRICE, B, *others)]
     trials = [
         play(planned("output_tokens", 40, "q", lineup=lineup), [Ask(lineup[0][1], 5, 4, 10, 50)]) for lineup in lineups
     ]
@@ -349,7 +350,7 @@ def test_an_unknown_price_is_unknown_and_an_assumed_one_is_said(tmp_path: Path):
     assert cells["scripted/b"]["usd"] == pytest.approx(8 / 1e12)
     assert [cells[m]["usd_assumed"] for m in ("scripted/a", "local/c", "scripted/b")] == [False, False, True]
     assert [cells[m]["simulated"] for m in ("scripted/a", "local/c", "f", "s")] == [True, False, False, True]
-    assert [cells[m]["local"] for m in ("scripted/a", "f")] == [False, True]
+    assert [cells[m]["local"] for m in ("scripted/a", "f", "s", "h")] == [True, True, True, False]
     recut = stored(trials, tmp_path).cells("usd", [10**6])
     assert dict(zip(recut["model"], recut["n_censored"], strict=True))["local/c"] == 1
 
