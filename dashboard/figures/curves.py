@@ -189,7 +189,12 @@ def curves_info(
         # Long names with a model each: the sign at the end of a curve stands for the model, which the caption names.
         short = short_models([str(row["model"]) for row in rows])
         key = {short[model]: shape.glyph for model, shape in shapes.items() if model in short}
-        drawn = {task: tuple(_signed(curve, key) for curve in of_task) for task, of_task in drawn.items()}
+        for task, of_task in drawn.items():
+            parts = [(curve, *curve.name.rpartition(" · ")) for curve in of_task]
+            drawn[task] = tuple(
+                replace(curve, name=f"{strategy} {key[model]}") if dot and model in key else curve
+                for curve, strategy, dot, model in parts
+            )
         every = [curve for of_task in drawn.values() for curve in of_task]
         tiling = tiling_for(len(drawn), [curve.name for curve in every], room=room)
     blind = {task: baselines(tasks[task]) for task in drawn}
@@ -222,12 +227,6 @@ def _outline(curve: Curve, x: LogScale, y: AccuracyScale, tiling: Tiling) -> Ite
             yield across, before
         yield across, up
         before = up
-
-
-def _signed(curve: Curve, key: Mapping[str, str]) -> Curve:
-    """The curve with its model's sign in its name, where the name ends with the model."""
-    strategy, dot, model = curve.name.rpartition(" · ")
-    return replace(curve, name=f"{strategy} {key[model]}") if dot and model in key else curve
 
 
 def _measures(cells: Sequence[Row], frame: pl.DataFrame | None) -> list[Row]:

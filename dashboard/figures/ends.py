@@ -109,7 +109,11 @@ class _Ground:
         outside = (left < 0) | (top < -SIZE / 2) | (right > self.right) | (foot > self.high)
         cost: Floats = BEYOND * outside
         for sums, stretch, box in zip(self.sums, STRETCHES, boxes, strict=True):
-            cost = cost + _under(sums, box)
+            # How many covered squares are under each box.
+            rows, columns = (size - 1 for size in sums.shape)
+            at = np.add(box, (0, 0, CELL, CELL)) // CELL
+            left, top, right, foot = np.moveaxis(at.astype(int).clip(0, (columns, rows, columns, rows)), -1, 0)
+            cost = cost + sums[foot, right] - sums[top, right] - sums[foot, left] + sums[top, left]
             others = np.array([label.box(end, wide, stretch) for label, end, wide in taken]).reshape(-1, 4)
             close = np.array((4.0, PITCH - SIZE))
             low, high = box[..., None, :2] - close, box[..., None, 2:] + close
@@ -135,15 +139,6 @@ def _covered(pieces: Floats, right: float, high: float) -> NDArray[np.int64]:
     covered = np.zeros((int(high) // CELL + 2, int(right) // CELL + 2), np.int64)
     covered[(y[inside] // CELL).astype(int), (x[inside] // CELL).astype(int)] = 1
     return covered
-
-
-def _under(sums: NDArray[np.int64], boxes: Floats) -> NDArray[np.int64]:
-    """How many covered squares are under each box."""
-    rows, columns = (size - 1 for size in sums.shape)
-    at = np.add(boxes, (0, 0, CELL, CELL)) // CELL
-    left, top, right, foot = np.moveaxis(at.astype(int).clip(0, (columns, rows, columns, rows)), -1, 0)
-    count: NDArray[np.int64] = sums[foot, right] - sums[top, right] - sums[foot, left] + sums[top, left]
-    return count
 
 
 def _beside(i: int, ends: Sequence[End], wide: float, ground: _Ground, taken: Sequence[Taken]) -> EndLabel | None:

@@ -321,7 +321,13 @@ def _annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:
     point = info.points[label.point]
     ink = theme.label_colours([point.strategy], dark=info.dark)[point.strategy] if label.name else inks.muted
     more = f'<span style="color:{inks.muted};font-weight:400"> · {safe(label.model)}</span>' if label.model else ""
-    return {
+    # No clear leader where none is wanted: plotly measures each, and the browser lays out the page for it twice.
+    place: dict[str, Any] = {"showarrow": False, "xshift": label.dx, "yshift": -label.dy}
+    if label.leader:
+        # From the edge of the mark, not from its centre.
+        place = {"showarrow": True, "ax": label.dx, "ay": label.dy, "standoff": point.radius + 1.5}
+        place |= {"arrowhead": 0, "arrowwidth": 0.9, "arrowcolor": fade(inks.muted, 0.75)}
+    return place | {
         # A logarithm: annotations on a log axis want one.
         "x": math.log10(info.x_scale.place(point.x)),
         "y": point.y,
@@ -331,7 +337,6 @@ def _annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:
         "borderpad": 0,
         # A label over a mark may not take its click.
         "captureevents": False,
-        **(_leader(point, label, inks) if label.leader else _beside(label)),
         "font": {
             "size": SIZE if label.name else SMALL,
             "color": ink,
@@ -339,17 +344,6 @@ def _annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:
             "weight": 650 if label.bold else 500 if label.name else 400,
         },
     }
-
-
-def _beside(label: Label) -> dict[str, Any]:
-    # Not a clear leader: plotly measures each, which makes the browser lay the page out, twice a drawing.
-    return {"showarrow": False, "xshift": label.dx, "yshift": -label.dy}
-
-
-def _leader(point: Point, label: Label, inks: Inks) -> dict[str, Any]:
-    """From the edge of the mark, not from its centre."""
-    pen = {"arrowhead": 0, "arrowwidth": 0.9, "arrowcolor": fade(inks.muted, 0.75), "standoff": point.radius + 1.5}
-    return {"showarrow": True, "ax": label.dx, "ay": label.dy} | pen
 
 
 def caption_sentence(info: FrontierInfo) -> str:

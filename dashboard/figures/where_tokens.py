@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dashboard import theme
 from dashboard.figures.axes import Box
 from dashboard.figures.ink import Trace, empty_figure, layout, painted
-from dashboard.figures.lettering import plain, safe, width
+from dashboard.figures.lettering import cut, plain, safe, width
 from dashboard.theme import blend
 from engine.core import text as fmt
 
@@ -97,7 +97,7 @@ def where_info(frame: pl.DataFrame, *, narrow: bool = False, dark: bool = False)
                 cached = column == "cached_tokens"
                 pieces.append(Piece(str(role), word, tuple(used), colour, cached, hovers))
     room = 150 if narrow else 260
-    names = tuple(_fitted(plain(row["setting"]), room) for row in rows)
+    names = tuple(cut(plain(row["setting"]), room, NAME) for row in rows)
     totals = tuple(
         f"<b>{fmt.number(row['total_tokens'])}</b> {fmt.interval(row['low'], row['high'], fmt.number)}" for row in rows
     )
@@ -116,12 +116,6 @@ def _tokens(row: dict[str, Any] | None, column: str) -> float:
     if column == "written":
         return float(row["output_tokens"] - row["reasoning_tokens"])
     return float(row[column])
-
-
-def _fitted(name: str, room: int) -> str:
-    while width(name, NAME) > room and len(name) > 4:
-        name = name.rstrip("…")[:-2].rstrip() + "…"
-    return name
 
 
 def where_figure(info: WhereInfo) -> go.Figure:

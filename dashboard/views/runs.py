@@ -129,7 +129,9 @@ def _compose() -> None:
     asked = ("", models, strategies, tasks, budgets, axis, repeats, system, None, None, tables, lineups, until)
     form = studies.Form(*asked)
     # The name comes from what is asked, so it is known before its field is drawn.
-    taken = {status.name for status in runs.runs(db)} | {*_stored(db)}
+    taken = {status.name for status in runs.runs(db)}
+    with suppress(BudgetscopeError):
+        taken |= {*queries.study_choices(queries.state())} if db.exists() else set()
     usual = studies.suggested_name(form, taken)
     form = replace(form, name=str(st.session_state.get("form.name") or usual))
     with last:
@@ -148,13 +150,6 @@ def _compose() -> None:
     study_address.settle(VIEW)
     url_state.save(VIEW, PARAMS)
     controls.copy_link(VIEW, PARAMS)
-
-
-def _stored(db: Path) -> tuple[str, ...]:
-    try:
-        return queries.study_choices(queries.state()) if db.exists() else ()
-    except BudgetscopeError:
-        return ()
 
 
 def _card(number: int, title: str) -> str:

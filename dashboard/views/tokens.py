@@ -98,6 +98,8 @@ STYLE = """<style>
   }
 }
 </style>"""
+_CALLED = lru_cache(maxsize=2)(names.models)
+"""What each of some thousand priced models is called."""
 
 
 def render() -> None:
@@ -217,7 +219,8 @@ def _text(db: queries.Database | None, problems: list[str]) -> tuple[str, list[C
                 # One field for all tokenizers, drawn at the first that needs it, or its key would be there twice.
                 if not first:
                     with place:
-                        first = _window(cut.n_tokens)
+                        wish = f"First token drawn (of {fmt.count(CELLS)} at once; all are counted)"
+                        first = int(st.number_input(wish, 1, max(1, cut.n_tokens), 1, CELLS, width=420))
                 cut = cuts.cut(text, name, max(0, first - 1), CELLS, special) if first > 1 else cut
         except BudgetscopeError as error:
             controls.fault(error)
@@ -225,14 +228,6 @@ def _text(db: queries.Database | None, problems: list[str]) -> tuple[str, list[C
         shown.append(cut)
         st.html(_cut(cut))
     return text, shown
-
-
-def _window(n: int) -> int:
-    """Number of the first token that is drawn, from 1."""
-    number = st.number_input(
-        f"First token drawn (of {fmt.count(CELLS)} at once; all are counted)", 1, max(1, n), 1, CELLS, width=420
-    )
-    return int(number)
 
 
 def _source(source: str, db: queries.Database | None, problems: list[str]) -> str:
@@ -284,12 +279,6 @@ def _cut(cut: Cut) -> str:
     )
 
 
-@lru_cache(maxsize=2)
-def _models(identifiers: tuple[str, ...]) -> dict[str, str]:
-    """What each of some thousand priced models is called."""
-    return names.models(identifiers)
-
-
 def _costs(text: str) -> None:
     st.markdown("## What it costs")
     with st.container(horizontal=True, vertical_alignment="center", key="to-fields-costs"):
@@ -297,7 +286,7 @@ def _costs(text: str) -> None:
     # A local model is offered where its file lies: nothing is fetched for the sake of a table.
     usual = [name for name in text_size.MODELS if not name.startswith("local/") or name in tokenizers.at_hand()]
     every = [*dict.fromkeys([*usual, *priced_names()])]
-    called = _models(tuple(every))
+    called = _CALLED(tuple(every))
     models = st.multiselect(
         "Models", every, usual, key="tokens.models", format_func=lambda each: visible(called[each], 60)
     )
