@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,11 +134,13 @@ def _looking(url: str, viewers: int) -> Iterator[Callable[[], float]]:
 
 
 def _mb(pid: int) -> float:
-    """Resident memory; 0 where the process is gone or the system does not tell."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError):
-        return 0.0
+    """Resident memory of a process and its children; 0 where the process is gone or the system does not tell."""
+    pages = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, IndexError):
+            # The command that was started waits for the process that works, so its children count too.
+            if pid in (int(stat.parent.name), int(stat.read_text().rpartition(")")[2].split()[1])):
+                pages += int((stat.parent / "statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
