@@ -7,8 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import moved, ready
-from dashboard.widgets import controls, url_state, window
+from dashboard import moved
+from dashboard.widgets import controls, modules, url_state, window
 
 HERE = Path(__file__).parent
 VIEWS = HERE / "views"
@@ -56,6 +56,7 @@ st.set_page_config(page_title=title, page_icon=str(HERE / "icon.svg"), layout="w
 st.logo(str(HERE / f"wordmark{'-dark' if controls.dark() else ''}.svg"), size="large")
 controls.dress()
 window.watch(charts=page.url_path in CHARTS)
-ready.load()
-page.run()
+modules.load()
+with modules.drawing():
+    page.run()
 url_state.sent()

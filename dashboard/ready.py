@@ -1,13 +1,11 @@
 """Gets the server ready for its first page while the browser still loads the program.
 
-`load` imports what pages need, once and in one thread: plotly and polars look at modules that another thread is only
-half done importing, and fail. `begin` does it early, in a thread of its own, and asks `data` for the figure the home
-page opens with, which the caches then share. `ahead` reads what a next click asks for. Never draws on a page.
+`begin` imports early what pages need, in a thread of its own, and asks `data` for the figure the home page opens with,
+which the caches then share. `ahead` reads what a next click asks for. Never draws on a page.
 """
 
 from __future__ import annotations
 
-import importlib
 import threading
 import time
 from collections import deque
@@ -16,28 +14,16 @@ from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
 
+from dashboard.widgets import modules
 from engine.core import memory
 
 if TYPE_CHECKING:
     from dashboard.data.queries import Database
 
-MODULES = (
-    "numpy",
-    "pandas",
-    "pandas.io.formats.style",
-    "polars",
-    "duckdb",
-    "plotly.graph_objs._figure",
-    "plotly.graph_objs._scatter",
-    "plotly.subplots",
-    "engine.analysis",
-)
-"""Streamlit's tables load pandas, ours its styles as well, and plotly looks whether it is there."""
 PATIENCE_S = 60.0
 """How long the server may take to begin before this gives up."""
 RESTED_S = 20.0
 """A file that did not change for so long is no run's."""
-_turn = threading.Lock()
 _served = threading.Event()
 _asked: deque[tuple[Database, Hashable]] = deque(maxlen=64)
 
@@ -69,13 +55,6 @@ def ahead(db: Database, name: Hashable, reads: Iterable[Callable[[], object]]) -
     threading.Thread(target=read, name="ahead", daemon=True).start()
 
 
-def load() -> None:
-    """Import `MODULES`; who comes while another thread does it waits for that. Costs nothing the second time."""
-    with _turn:
-        for name in MODULES:
-            importlib.import_module(name)
-
-
 def look() -> None:
     """Ask for what the home page shows when it is opened without a wish, and draw it once for nobody."""
     from dashboard import figures
@@ -100,8 +79,9 @@ def _get_ready() -> None:
         with suppress(Exception):
             _await_server()
             _served.set()
-            load()
-            look()
+            modules.load()
+            with modules.drawing():
+                look()
     finally:
         # Streamlit collects garbage behind every run of a page, and would walk through all that was imported each time.
         memory.keep()

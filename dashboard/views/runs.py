@@ -504,7 +504,7 @@ def _bill(status: Status) -> None:
         lines.append({"Model": model, "Role": role, **counts, **paid})
     if lines:
         with st.expander("Bill", icon=":material/receipt_long:"):
-            st.dataframe(pl.DataFrame(lines), hide_index=True, alt="Bill of the run by model and role")
+            controls.table(pl.DataFrame(lines), None, alt="Bill of the run by model and role")
             controls.caption(BILL)
             controls.downloads("bill", pl.DataFrame(lines))
 

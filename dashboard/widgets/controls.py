@@ -19,7 +19,7 @@ import streamlit as st
 from dashboard import theme
 from dashboard.data.access import closed, how_to_start
 from dashboard.data.door import LOCKED
-from dashboard.widgets import url_state
+from dashboard.widgets import modules, url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
 from engine.core import text as fmt
@@ -262,6 +262,7 @@ def table(
 
     `formats`: columns shown otherwise; `tallest`: pixels, None: as Streamlit has it; `pick` is told the row that was
     chosen, None where it was let go, and `row` is the one chosen now."""
+    modules.tables()
     columns: dict[str, Any] = {}
     shown: Any = frame
     numeric = [name for name, kind in frame.schema.items() if kind.is_numeric()]

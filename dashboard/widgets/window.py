@@ -13,7 +13,7 @@ export default function ({ data, setStateValue }) {
   const program = document.querySelector('script[type="module"][src*="/static/js/"]');
   const start = (name) => import(new URL(name, program.src).href).catch(() => {});
   // What draws figures at once, the rest when there is nothing else to do: no figure waits for it.
-  const [first, ...others] = program ? data.ahead : [];
+  const [first, ...others] = program && data.ahead ? data.ahead.split(" ") : [];
   if (first) start(first).then(() => (window.requestIdleCallback ?? setTimeout)(() => others.forEach(start)));
   let narrow = data.narrow, ink = null;
   const look = () => {
@@ -40,7 +40,7 @@ def watch(*, charts: bool = False) -> None:
     heard: Callable[[], None] = lambda: None  # noqa: E731
     seen = mount(
         key="browser",
-        data={"narrow": int(st.session_state.get("narrow", 0)), "ahead": _programs() if charts else []},
+        data={"narrow": int(st.session_state.get("narrow", 0)), "ahead": _programs() if charts else ""},
         default={"narrow": int(st.session_state.get("narrow", 0)), "paper": ""},
         on_narrow_change=heard,
         on_paper_change=heard,
@@ -49,7 +49,9 @@ def watch(*, charts: bool = False) -> None:
 
 
 @lru_cache(maxsize=1)  # Looked up once: every run of every page with figures would list the folder else.
-def _programs() -> list[str]:
-    """File names of the parts of Streamlit's browser program that draw figures, 4.7 MB, and tables."""
+def _programs() -> str:
+    """File names of the parts of Streamlit's browser program that draw figures, 4.7 MB, and tables.
+
+    One text: of a list Streamlit would ask pandas whether it is a table, and figures do not wait for pandas."""
     folder = Path(st.__file__).parent / "static" / "static" / "js"
-    return [path.name for part in ("PlotlyChart", "DataFrame") for path in folder.glob(f"{part}.*.js")]
+    return " ".join(path.name for part in ("PlotlyChart", "DataFrame") for path in folder.glob(f"{part}.*.js"))
