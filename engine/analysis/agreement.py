@@ -75,13 +75,14 @@ def agreement(frame: pl.DataFrame, labels: Mapping[str, float], draws: Sample) -
     clusters = int(question.max()) + 1
     sizes = np.bincount(question, minlength=clusters).astype(np.float64)
     sums = stats.Sums.of(np.bincount(question, same, clusters).astype(np.float64), sizes)
-    weights = stats.replicate_weights(clusters, draws.replicates, draws.seed)
+    bootstrap = stats.Bootstrap(clusters, draws.replicates, draws.seed)
 
     def mean(values: stats.Floats) -> Estimate:
         if np.ptp(values) == 0:
             # Where all are alike no draw differs, which says nothing of others.
             return Estimate(float(values[0]))
-        drawn = (weights @ np.bincount(question, values, clusters)) / (weights @ sizes)
+        total, n = bootstrap.sums(np.column_stack([np.bincount(question, values, clusters), sizes])).T
+        drawn = total / n
         return Estimate.of(float(values.mean()), stats.percentiles(drawn, clusters))
 
     return Agreement(

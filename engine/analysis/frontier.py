@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from engine.analysis.cells import MEANS, scored_means, side_by_side
 from engine.analysis.common import on_common
-from engine.analysis.stats import Flags, Floats, replicate_weights, t_quantile
+from engine.analysis.stats import Bootstrap, Flags, Floats, t_quantile
 from engine.core.errors import UnknownName
 
 SURE = 0.95
@@ -283,12 +283,12 @@ def resampled(frame: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int,
     drawn: list[Replicates] = []
     for part in judged(frame).partition_by("task", maintain_order=True):
         sums = cluster_sums(part, means, ("accuracy", x))
-        weights = replicate_weights(sums.n.shape[1], replicates, seed)
-        # Replicate counts times sums per cluster, for numerators and denominators alike.
-        n = weights @ sums.n.T
+        # Numerators and denominators by the same draws.
+        clusters, measures = sums.n.shape[1], [sums.n, sums.of["accuracy"], sums.of[x]]
+        n, right, spent = np.split(Bootstrap(clusters, replicates, seed).sums(np.vstack(measures).T), 3, axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            accuracy, spend = ((weights @ sums.of[name].T) / n for name in ("accuracy", x))
-        drawn.append(Replicates(part["row"].to_list(), spend, accuracy, sums.n.shape[1]))
+            accuracy, spend = right / n, spent / n
+        drawn.append(Replicates(part["row"].to_list(), spend, accuracy, clusters))
     return drawn
 
 

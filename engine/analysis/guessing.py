@@ -53,7 +53,7 @@ def guessing(connection: Connection, tasks: Iterable[str], questions: frozenset[
 
     def constant(name: str, each: pl.DataFrame) -> float | None:
         if not _own_scorer(name):
-            return _constant(each["target"])
+            return _constant(tuple(each["target"]))
         stored = connection.execute(_WHOLE, [each["question_id"].to_list()]).fetchall()
         return _scored(name, tuple(stored))
 
@@ -99,11 +99,13 @@ def _scored(name: str, stored: tuple[tuple[str, str, str | None, str, str, Answe
     return max(sums) / len(questions) or None
 
 
-def _constant(targets: pl.Series) -> float | None:
-    if targets.is_empty() or not targets.str.strip_chars().str.len_chars().min():
+@lru_cache(maxsize=8)
+def _constant(targets: tuple[str, ...]) -> float | None:
+    # Kept: the targets of a large task are read for every look at it, and a run changes none of them.
+    if not targets or not all(map(str.strip, targets)):
         return None
     counts: dict[str, int] = {}
-    for target, n in targets.value_counts().iter_rows():
+    for target, n in Counter(targets).items():
         key = answers.vote_key(target)
         counts[key] = counts.get(key, 0) + n
     return max(counts.values()) / len(targets)

@@ -21,6 +21,10 @@ from engine.core.errors import UnknownName
 
 LEVEL = 0.95
 """Confidence of every interval unless told otherwise."""
+FEW = 2_000
+"""Up to so many clusters a table of all bootstrap draws is made, of 16 MB at most for a thousand replicates."""
+_BLOCK = 32
+"""Replicates drawn at once where there are more."""
 RARE = 3
 """Up to so many right answers, or wrong ones, Wilson's bound needs a guard."""
 Interval = tuple[float, float]
@@ -240,11 +244,38 @@ def mcnemar_midp(only_a: int, only_b: int) -> float:
     return min(1.0, 2 * sum(terms) - terms[-1])
 
 
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """Resamples of so many clusters with replacement; the same seed draws the same ones, whatever is summed up."""
+
+    clusters: int
+    replicates: int
+    seed: int
+
+    def sums(self, values: Floats) -> Floats:
+        """What each resample adds up to: of `values`, clusters or clusters x measures, replicates (x measures)."""
+        if self.clusters <= FEW:
+            drawn: Floats = replicate_weights(self.clusters, self.replicates, self.seed) @ values
+            return drawn
+        # A table of all draws would take eight bytes a replicate and cluster, and its binomials seven times as long.
+        generator = np.random.default_rng(self.seed)
+        sums = np.empty((self.replicates, *values.shape[1:]))
+        for start in range(0, self.replicates, _BLOCK):
+            rows = min(_BLOCK, self.replicates - start)
+            picked = generator.integers(0, self.clusters, (rows, self.clusters), dtype=np.uint32)
+            counts = np.stack([np.bincount(row, minlength=self.clusters) for row in picked])
+            sums[start : start + rows] = counts.astype(np.float64) @ values
+        return sums
+
+
+@lru_cache(maxsize=2)
 def replicate_weights(clusters: int, replicates: int, seed: int) -> Floats:
-    """Bootstrap over clusters: replicates x clusters, how often each was drawn."""
-    # Counts and not draws: every sum over a replicate is then one product of matrices.
+    """How often each of a few clusters is drawn, replicates x clusters; not to be written to."""
+    # Kept: a page asks for the same ones several times. Counts and not draws, so that sums are products of matrices.
     drawn = np.random.default_rng(seed).multinomial(clusters, np.full(clusters, 1 / clusters), size=replicates)
-    return drawn.astype(np.float64)
+    weights = drawn.astype(np.float64)
+    weights.flags.writeable = False
+    return weights
 
 
 def percentiles(means: Floats, clusters: int, level: float = LEVEL) -> Interval:

@@ -26,6 +26,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
 
@@ -260,8 +261,8 @@ def main() -> None:
     parser.add_argument("--goal", type=float, default=5, help="points")
     parser.add_argument("--db", type=Path, default=Path("results.duckdb"))
     asked = parser.parse_args()
-    # One thread a process: two that share a core wait for each other.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # One thread a process, new ones, as numpy asks when it is imported: two that share a core wait for each other.
+    os.environ["OMP_NUM_THREADS"] = "1"
     goal, tasks = asked.goal / 100, [*stored(asked.db, "demo")]
     kinds: dict[str, list[Callable[[np.random.Generator, int], World]]] = {
         "all equal": [alike],
@@ -274,7 +275,7 @@ def main() -> None:
         "| worlds | n | tokens left | reached | wrong beyond | best lost | pick as good | verdicts true | questions |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         for name, makers in kinds.items():
             # Those that are simulated share the rest.
             each = asked.drawn if len(makers) > 1 else (asked.worlds - asked.drawn) // 3

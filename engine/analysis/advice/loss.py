@@ -15,7 +15,7 @@ import polars as pl
 
 from engine.analysis.advice.board import LOSSES, Board, cell_of, maybe_best
 from engine.analysis.pairs.compare import Cell
-from engine.analysis.stats import Estimate, percentiles, replicate_weights
+from engine.analysis.stats import Bootstrap, Estimate, percentiles
 from engine.core import text
 from engine.core.errors import UsageError
 
@@ -84,9 +84,10 @@ def cost_of(
         sentence = f"{stakes} no setting can be called cheapest: no point's {unknown} is known here."
         return Loss(sentence, board.n, None, None, None, False, left_out, pl.DataFrame(rows, SCHEMA, orient="row"))
 
-    weights = replicate_weights(board.clusters, len(board.drawn.x), seed)
+    resampled = Bootstrap(board.clusters, len(board.drawn.x), seed).sums(np.vstack([n[known], whole[known]]).T)
+    asked, lost = np.split(resampled, 2, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        drawn = np.where((asked := weights @ n[known].T) > 0, (weights @ whole[known].T) / asked, np.inf)
+        drawn = np.where(asked > 0, lost / asked, np.inf)
     values = losses[known]
     best = int(np.argmin(np.round(values, 15)))
     least = drawn <= drawn.min(axis=1, keepdims=True) * (1 + 1e-12)

@@ -107,9 +107,9 @@ class Paired:
         if self.clusters < 2:
             return math.nan, math.nan
         # The same draws for every measure of the pair, so that differences of its columns stay paired.
-        weights = stats.replicate_weights(self.clusters, sample.replicates, sample.seed)
-        means = (weights @ self.summed(values)) / (weights @ self.sizes())
-        return stats.percentiles(means, self.clusters, sample.level)
+        bootstrap = stats.Bootstrap(self.clusters, sample.replicates, sample.seed)
+        total, n = bootstrap.sums(np.column_stack([self.summed(values), self.sizes()])).T
+        return stats.percentiles(total / n, self.clusters, sample.level)
 
     def within(self, rows: NDArray[np.bool_]) -> Paired:
         """Some of the questions."""

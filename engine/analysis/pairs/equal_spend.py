@@ -60,13 +60,13 @@ def equal_spend(a: Sequence[pl.DataFrame], b: pl.DataFrame, x: str, sample: Samp
         return EqualSpend(frame.height, Estimate(None), 1.0, None, None, None, None, 0.0, "a spend is unknown")
     by_cluster = frame.group_by("cluster").agg(pl.exclude("question_id").sum(), n=pl.len()).sort("cluster")
     clusters = by_cluster.height
-    weights = stats.replicate_weights(clusters, sample.replicates, sample.seed)
-    # The data themselves in front, each cluster once.
-    weights = np.vstack([np.ones(clusters), weights])
-    asked = weights @ by_cluster["n"].to_numpy()
+    own = by_cluster.drop("cluster").cast(pl.Float64)
+    resampled = stats.Bootstrap(clusters, sample.replicates, sample.seed).sums(own.to_numpy())
+    # The data themselves in front.
+    sums = dict(zip(own.columns, np.vstack([own.sum().row(0), resampled]).T, strict=True))
 
     def mean(name: str) -> Floats:
-        return np.asarray(weights @ by_cluster[name].to_numpy() / asked, dtype=np.float64)
+        return np.asarray(sums[name] / sums["n"], dtype=np.float64)
 
     spent, reached = mean(x), mean("accuracy")
     spends = np.column_stack([mean(f"{x}_{at}") for at in range(len(budgets))])

@@ -158,20 +158,29 @@ class _Grid:
     used: Floats
     where: NDArray[np.intp]
     """Question to its cluster, counted from 0."""
-    weights: Floats
-    """Bootstrap weights of the questions, replicates x questions; those of one cluster move together."""
-    clusters: int
-    seed: int
+    bootstrap: stats.Bootstrap
+    """Resamples of the clusters, whose questions move together."""
 
-    def means(self) -> Floats:
-        """Mean use per replicate and told budget."""
-        means: Floats = (self.weights @ self.used) / self.weights.sum(axis=1, keepdims=True)
-        return means
+    @property
+    def clusters(self) -> int:
+        """Their number."""
+        return self.bootstrap.clusters
 
-    def slopes(self, weights: Floats) -> Floats:
-        """d ln used / d ln told from each told budget upwards: replicates x starts, NaN for the last."""
+    def added(self, values: Floats) -> Floats:
+        """Sums by cluster of questions x told budgets."""
+        sums = np.zeros((self.clusters, values.shape[1]))
+        np.add.at(sums, self.where, values)
+        return sums
+
+    def means(self, values: Floats) -> Floats:
+        """Of questions x told budgets, a row a replicate, behind that of the data themselves."""
+        sums = self.bootstrap.sums(self.added(np.column_stack([values, np.ones(len(values))])))
+        return np.vstack([values.mean(axis=0), sums[:, :-1] / sums[:, -1:]])
+
+    def slopes(self) -> Floats:
+        """d ln used / d ln told from each told budget upwards: as `means` x starts, NaN for the last."""
         # A reply of no token has no logarithm; it counts as one.
-        x, y = np.log(self.told), (weights @ np.log(np.maximum(self.used, 1.0))) / weights.sum(axis=1, keepdims=True)
+        x, y = np.log(self.told), self.means(np.log(np.maximum(self.used, 1.0)))
         slopes = np.full(y.shape, np.nan)
         for start in range(len(x) - 1):
             # Every question has all told budgets, so its own level falls out of the least squares.
@@ -241,12 +250,13 @@ def _summary(part: pl.DataFrame, replicates: int, seed: int) -> dict[str, Any] |
         return head
     names = table["cluster"].unique().sort()
     where = names.search_sorted(table["cluster"]).to_numpy().astype(np.intp)
-    drawn = stats.replicate_weights(len(names), replicates, seed)[:, where]
     used = table.select(str(each) for each in budgets).to_numpy().astype(np.float64)
-    grid = _Grid(np.array(budgets, np.float64), used, where, drawn, len(names), seed)
-    seen, means = grid.used.mean(axis=0), grid.means()
+    grid = _Grid(np.array(budgets, np.float64), used, where, stats.Bootstrap(len(names), replicates, seed))
+    every = grid.means(grid.used)
+    seen, means = every[0], every[1:]
     floor, floors = int(seen.argmin()), means.argmin(axis=1)
-    slope, slopes = grid.slopes(np.ones((1, len(grid.used))))[0], grid.slopes(grid.weights)
+    every = grid.slopes()
+    slope, slopes = every[0], every[1:]
     # Above the floor: unknown where that is the largest told budget; replicates in which it is are left out.
     above = slopes[np.arange(len(floors)), floors]
     above = above[np.isfinite(above)]
@@ -270,10 +280,11 @@ def _p_rebound(grid: _Grid) -> float:
 
     The minimum was looked for among all larger told budgets, so the largest of all their gaps is the yardstick.
     """
-    gaps = np.zeros((grid.clusters, len(grid.told) - 1))
-    np.add.at(gaps, grid.where, grid.used[:, :1] - grid.used[:, 1:])
+    gaps = grid.added(grid.used[:, :1] - grid.used[:, 1:])
     error = np.sqrt((gaps**2).sum(axis=0))
     error[error == 0] = np.inf  # no question differs: no gap, whatever the signs
-    signs = np.random.default_rng(grid.seed).choice((-1.0, 1.0), size=(len(grid.weights), grid.clusters))
+    signs = np.random.default_rng(grid.bootstrap.seed).choice(
+        (-1.0, 1.0), size=(grid.bootstrap.replicates, grid.clusters)
+    )
     worst, seen = (signs @ gaps / error).max(axis=1), (gaps.sum(axis=0) / error).max()
     return float((1 + (worst >= seen - 1e-9).sum()) / (1 + len(worst)))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Literal, Protocol
@@ -22,7 +22,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from engine.analysis.sql.chains import Chain, visible
-from engine.analysis.stats import Estimate, Sample, guarded_wilson, percentiles, replicate_weights
+from engine.analysis.stats import Bootstrap, Estimate, Sample, guarded_wilson, percentiles
 from engine.core import text
 from engine.core.answers import READER_VERSION
 from engine.core.errors import UsageError
@@ -277,8 +277,8 @@ def inside(
     thoughts: Sequence[Thought], source: Source, how: str, exact: bool, left_out: int = 0, sample: Sample = Sample()
 ) -> Inside:
     """What they say; an empty list says nothing. Raises nothing."""
-    groups, weights = _by_question(thoughts, sample)
-    curve = _curve(groups, weights)
+    groups, bootstrap = _by_question(thoughts, sample)
+    curve = _curve(groups, bootstrap)
     answered = [thought for thought in thoughts if thought.final.answer is not None]
     reached = [each for t in answered if (each := t.stated if source == "text" else t.first_reached) is not None]
     settled = [each for t in answered if (each := t.settled) is not None] if source == "probes" else []
@@ -290,7 +290,7 @@ def inside(
         stop=_stop(curve),
         thoughts=tuple(thoughts),
         left_out=left_out,
-        mean_tokens=_mean(groups, weights, lambda thought: thought.n_tokens),
+        mean_tokens=_mean(groups, bootstrap, lambda thought: thought.n_tokens),
         excess=excess(thoughts, source, sample),
         reached=median(reached) if reached else None,
         settled=median(settled) if settled else None,
@@ -299,33 +299,26 @@ def inside(
 
 def excess(thoughts: Sequence[Thought], source: Source, sample: Sample = Sample()) -> Excess:
     """How much these go on past their answers. Raises nothing."""
-    groups, weights = _by_question(thoughts, sample)
+    groups, bootstrap = _by_question(thoughts, sample)
     after = _after_stated if source == "text" else _after_settled
     return Excess(
-        redundant=_ratio(groups, weights, after, lambda thought: thought.n_tokens),
+        redundant=_ratio(groups, bootstrap, after, lambda thought: thought.n_tokens),
         n_answered=sum(thought.final.answer is not None for thought in thoughts),
-        first_right=_ratio(groups, weights, lambda thought: thought.first_right, lambda _: 1.0),
+        first_right=_ratio(groups, bootstrap, lambda thought: thought.first_right, lambda _: 1.0),
         n_right=sum(thought.first_right is not None for thought in thoughts),
-        thought_away=_of_share(_mean(groups, weights, lambda thought: thought.thought_away), len(groups)),
-        flips=_unseen(_mean(groups, weights, lambda thought: thought.flips), len(groups)),
+        thought_away=_of_share(_mean(groups, bootstrap, lambda thought: thought.thought_away), len(groups)),
+        flips=_unseen(_mean(groups, bootstrap, lambda thought: thought.flips), len(groups)),
         n_thoughts=len(thoughts),
         n_questions=len(groups),
     )
 
 
-def _by_question(thoughts: Sequence[Thought], sample: Sample) -> tuple[list[list[Thought]], Floats]:
-    """Thoughts question by question, and how often each question is drawn in each replicate."""
+def _by_question(thoughts: Sequence[Thought], sample: Sample) -> tuple[list[list[Thought]], Bootstrap]:
+    """Thoughts question by question, and resamples of the questions."""
     groups: dict[str, list[Thought]] = {}
     for thought in sorted(thoughts, key=lambda each: (each.question_id, each.key)):
         groups.setdefault(thought.question_id, []).append(thought)
-    return list(groups.values()), _weights(len(groups), sample.replicates, sample.seed)
-
-
-@lru_cache(maxsize=2)
-def _weights(questions: int, replicates: int, seed: int) -> Floats:
-    # Kept: settings of a study have as many questions, and drawing is most of the work. Few: eight bytes times
-    # `questions` times `replicates` each, and beside a run there is one question more in every look.
-    return replicate_weights(questions, replicates, seed) if questions else np.zeros((0, 0))
+    return list(groups.values()), Bootstrap(len(groups), sample.replicates, sample.seed)
 
 
 def _said(estimate: Estimate, form: Callable[[float | None], str] = text.percent) -> str:
@@ -356,7 +349,7 @@ def _after_stated(thought: Thought) -> float | None:
     return None if thought.stated is None else thought.n_tokens - thought.stated
 
 
-def _curve(groups: Sequence[Sequence[Thought]], weights: Floats) -> pl.DataFrame:
+def _curve(groups: Sequence[Sequence[Thought]], bootstrap: Bootstrap) -> pl.DataFrame:
     """Accuracy stopped at each shared place, and at the end of all."""
     every = [thought for group in groups for thought in group]
     if not every:
@@ -367,7 +360,7 @@ def _curve(groups: Sequence[Sequence[Thought]], weights: Floats) -> pl.DataFrame
     rows = []
     for at in sorted({*shared, whole}):
         stopped = _question_means(groups, partial(_score_at, at))
-        value, rest = _of_share(_interval(stopped, weights), len(groups)), _interval(final - stopped, weights)
+        value, rest = _of_share(_interval(stopped, bootstrap), len(groups)), _interval(final - stopped, bootstrap)
         if not np.any(final - stopped):
             # No question changed, which a bootstrap takes for certainty: as many may change as may go unseen in n.
             unseen = guarded_wilson(0, len(groups))[1]
@@ -402,15 +395,15 @@ def _question_means(groups: Sequence[Sequence[Thought]], value: Callable[[Though
     return np.array([fmean(value(thought) for thought in group) for group in groups], dtype=np.float64)
 
 
-def _interval(by_question: Floats, weights: Floats) -> Estimate:
+def _interval(by_question: Floats, bootstrap: Bootstrap) -> Estimate:
     if not len(by_question):
         return Estimate(None)
-    means = weights @ by_question / len(by_question)
+    means = bootstrap.sums(by_question) / len(by_question)
     return Estimate.of(float(by_question.mean()), percentiles(means, len(by_question)))
 
 
-def _mean(groups: Sequence[Sequence[Thought]], weights: Floats, value: Value) -> Estimate:
-    return _interval(_question_means(groups, lambda thought: value(thought) or 0.0), weights)
+def _mean(groups: Sequence[Sequence[Thought]], bootstrap: Bootstrap, value: Value) -> Estimate:
+    return _interval(_question_means(groups, lambda thought: value(thought) or 0.0), bootstrap)
 
 
 def _of_share(estimate: Estimate, n: int) -> Estimate:
@@ -425,13 +418,13 @@ def _unseen(estimate: Estimate, n: int) -> Estimate:
     return Estimate.of(0.0, guarded_wilson(0, n)) if estimate.mean == 0 and n > 1 else estimate
 
 
-def _ratio(groups: Sequence[Sequence[Thought]], weights: Floats, part: Value, whole: Value) -> Estimate:
+def _ratio(groups: Sequence[Sequence[Thought]], bootstrap: Bootstrap, part: Value, whole: Value) -> Estimate:
     """Sum of parts over sum of wholes, of thoughts whose part is known."""
     pairs = [[(p, whole(t) or 0.0) for t in group if (p := part(t)) is not None] for group in groups]
     sums = np.array([[sum(p for p, _ in own), sum(w for _, w in own)] for own in pairs], dtype=np.float64)
     if not len(sums) or not sums[:, 1].sum():
         return Estimate(None)
-    parts, wholes = weights @ sums[:, 0], weights @ sums[:, 1]
+    parts, wholes = bootstrap.sums(sums).T
     known = wholes > 0
     clusters = int((sums[:, 1] > 0).sum())
     ratio = float(sums[:, 0].sum() / sums[:, 1].sum())

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.analysis.stats import (
+    FEW,
+    Bootstrap,
     Sums,
     accuracy_interval,
     beta_cdf,
@@ -232,3 +234,17 @@ def test_replicates_draw_as_many_clusters_as_there_are_and_are_repeatable():
     assert set(weights.sum(axis=1)) == {7.0}
     assert (weights == replicate_weights(7, 50, seed=1)).all()
     assert (weights != replicate_weights(7, 50, seed=2)).any()
+
+
+@pytest.mark.parametrize("clusters", [40, FEW + 1], ids=["few", "many"])
+def test_what_resamples_add_up_to_varies_as_their_clusters_do(clusters: int):
+    values = np.random.default_rng(3).normal(5, 2, clusters)
+    bootstrap = Bootstrap(clusters, 400, seed=1)
+    sums, n = bootstrap.sums(np.column_stack([values, np.ones(clusters)])).T
+    assert set(n) == {float(clusters)}
+    # Alone or beside others, one draw of clusters is summed up.
+    assert np.allclose(sums, bootstrap.sums(values), rtol=1e-12)
+    assert (sums != Bootstrap(clusters, 400, seed=2).sums(values)).any()
+    error = values.std() / math.sqrt(clusters)
+    assert abs((sums / n).mean() - values.mean()) < 4 * error / math.sqrt(400)
+    assert (sums / n).std() == pytest.approx(error, rel=0.15)  # Four times 1 / sqrt(2 * 400).
