@@ -23,6 +23,9 @@ LAST_S = 5.0
 def main() -> NoReturn:
     """Serve until told to stop."""
     memory.few_pools()
+    # A page's products of matrices are small: threads that wait for one another beside other sessions cost more than
+    # they bring. Read by numpy when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     memory.wait()
     from streamlit.web import cli
 

@@ -75,6 +75,11 @@ def question_means(units: pl.DataFrame) -> pl.DataFrame:
 
     `accuracy_finished` is over the repeats that ended by themselves, null where none did.
     """
+    return _means(units.lazy()).collect()
+
+
+def _means(units: pl.LazyFrame) -> pl.LazyFrame:
+    # What nobody asks for is not computed: a large study has millions of rows.
     total = pl.col("input_tokens") + pl.col("output_tokens")
     finished = pl.col("n") - pl.col("n_exhausted")
     sums = units.with_columns(
@@ -92,9 +97,10 @@ def question_means(units: pl.DataFrame) -> pl.DataFrame:
     return sums.with_columns(scored.then(pl.col(name) / pl.col("n")).alias(name) for name in ("accuracy", *MEANS))
 
 
-def scored_means(units: pl.DataFrame) -> pl.DataFrame:
-    """Those of `question_means` that have a scored repeat."""
-    return question_means(units).filter(pl.col("n") > 0)
+def scored_means(units: pl.DataFrame, *names: str) -> pl.DataFrame:
+    """Those of `question_means` that have a scored repeat; `names`: of the measures no others than these."""
+    columns = [*_KEY, "question_id", "cluster", "n", *names] if names else pl.all()
+    return _means(units.lazy()).filter(pl.col("n") > 0).select(columns).collect()
 
 
 _MEASURED = ("accuracy", "accuracy_finished", *MEANS)
@@ -153,8 +159,8 @@ def _summed(means: pl.DataFrame) -> pl.DataFrame:
         *((pl.col(x) * pl.col(sizes[x])).sum().alias(f"{x}_sq") for x in WITH_INTERVAL),
     ]
     each = means.with_columns(q=(pl.col("n") > 0).cast(pl.Float64), q_finished=finished.cast(pl.Float64))
-    # A cluster bears the id of its first question; where each has only that one, both come from one pass.
-    if (means["cluster"] == means["question_id"]).all():
+    # Where each question is a cluster of its own, both come from one pass.
+    if means["cluster"].n_unique() == means["question_id"].n_unique():
         return each.group_by(_KEY, maintain_order=True).agg(*counted, *spread)
     by_cluster = each.group_by(*_KEY, "cluster", maintain_order=True).agg(
         pl.col("q", "q_finished", *WITH_INTERVAL).sum()

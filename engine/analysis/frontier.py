@@ -279,7 +279,7 @@ def judged(frame: pl.DataFrame) -> pl.DataFrame:
 
 def resampled(frame: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, seed: int) -> list[Replicates]:
     """Per task the joint bootstrap of all judged cells of `frame` (which has a column `x`)."""
-    means = scored_means(units)
+    means = scored_means(units, "accuracy", x)
     drawn: list[Replicates] = []
     for part in judged(frame).partition_by("task", maintain_order=True):
         sums = cluster_sums(part, means, ("accuracy", x))
@@ -304,18 +304,25 @@ class ClusterSums:
 
 def cluster_sums(part: pl.DataFrame, means: pl.DataFrame, names: Sequence[str]) -> ClusterSums:
     """Of the cells of `part`, in its order, over the clusters that any of them has."""
-    cells = part.select(*_KEY).with_row_index("cell")
-    own = means.select(*_KEY, "cluster", *names).join(cells, on=_KEY)
-    clusters = own.select(pl.col("cluster").unique().sort()).with_row_index("column")
-    columns = own.select("cluster").join(clusters, on="cluster", maintain_order="left")["column"]
+    # Rows of a cell stand together, so the first of each run says whose they are: no join of a million rows by texts.
+    begins = means.select(pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in _KEY)).to_series()
+    starts = means.select(*_KEY).filter(begins)
+    cells = starts.join(part.select(*_KEY).with_row_index("cell"), on=_KEY, how="left", maintain_order="left")["cell"]
+    cell = cells.cast(pl.Int64).fill_null(-1).to_numpy()[np.cumsum(begins.to_numpy()) - 1]
+    own = cell >= 0
+    numbers = means["cluster"].to_numpy()[own]
+    # Their places among those that are there, in order.
+    there = np.zeros(int(numbers.max(initial=-1)) + 1, np.int64)
+    there[numbers] = 1
+    clusters = int(there.sum())
     # One number for each (cell, cluster), so that a matrix is one count.
-    where = own["cell"].cast(pl.Int64).to_numpy() * clusters.height + columns.to_numpy()
+    where = cell[own] * clusters + (np.cumsum(there) - 1)[numbers]
 
     def added(values: Floats | None) -> Floats:
-        flat: Floats = np.bincount(where, values, part.height * clusters.height).astype(np.float64)
-        return flat.reshape(part.height, clusters.height)
+        flat: Floats = np.bincount(where, values, part.height * clusters).astype(np.float64)
+        return flat.reshape(part.height, clusters)
 
-    return ClusterSums(added(None), {name: added(own[name].to_numpy()) for name in names})
+    return ClusterSums(added(None), {name: added(means[name].to_numpy()[own]) for name in names})
 
 
 def flags(x: Floats, accuracy: Floats, kind: Kind = "staircase") -> Flags:

@@ -98,7 +98,7 @@ def board(cells: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, see
     drawn = frontier.resampled(frame, units, x, replicates, seed)
     if len(drawn) > 1:
         raise UsageError("Advice is about one task at a time.")
-    means = scored_means(units).with_columns(
+    means = scored_means(units, "accuracy", "usd", "latency_ms", "n_wrong", "n_none").with_columns(
         unsolved=(pl.col("accuracy") == 0).cast(pl.Float64),
         wrong=pl.col("n_wrong") / pl.col("n"),
         none=pl.col("n_none") / pl.col("n"),

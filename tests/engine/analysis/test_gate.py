@@ -31,7 +31,7 @@ def setting(
         column: [0.0] * n if kind == pl.Float64 else [name] * n for column, kind in UNIT_SCHEMA.items()
     }
     columns |= {"budget": [64] * n, "n": [1.0] * n, "n_right": right, "n_wrong": [1.0 - each for each in right]}
-    columns["question_id"] = columns["cluster"] = [f"q{at:04}" for at in range(n)]
+    columns["question_id"], columns["cluster"] = [f"q{at:04}" for at in range(n)], [*range(n)]
     columns["output_tokens"] = tokens or [float(10 + at % 7) for at in range(n)]
     row: dict[str, Any] = {
         "condition_id": name,
