@@ -365,10 +365,22 @@ def facts(frozen: Frozen) -> list[tuple[str, str]]:
 def as_page(frozen: Frozen, link: str) -> str:
     """The view as one HTML file; `link`: where the live view is, empty: nowhere."""
     answers = [(a.question, a.document, a.expected, a.fate, a.said, a.replies, a.calls) for a in frozen.answers]
-    drawings: dict[str, Any] = {room: figures.frontier_figure(frozen.info(False, room)) for room in ROOMS}
+    drawings: dict[tuple[str, str], Any] = {
+        (theme, room): figures.frontier_figure(frozen.info(theme == "dark", room))
+        for theme in ("light", "dark")
+        for room in ROOMS
+    }
     sentences = (frozen.heading, frozen.lead, frozen.rest)
     return saved_page.saved_page(
-        drawings, frozen.worded(), frozen.rows(), sentences, facts(frozen), answers, frozen.notes, link
+        drawings,
+        figures.caption_sentence(frozen.info(False, "phone")),
+        frozen.worded(),
+        frozen.rows(),
+        sentences,
+        facts(frozen),
+        answers,
+        frozen.notes,
+        link,
     )
 
 

@@ -50,7 +50,8 @@ CROWD = 1000
 """From so many marks on the quiet ones are drawn with WebGL."""
 MANY = 12
 """From more curves than this, and on a phone, only those that touch the frontier keep their colour and their name."""
-"""How the key writes the shape of a model."""
+KEYED = 4
+"""So many models' shapes stand in the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +308,7 @@ def _key(info: FrontierInfo) -> str:
         return ""
     if len(info.models) > 1:
         every = [f"{p.shape.glyph} {safe(p.model)}" for p in info.models]
-        return "\u00a0\u00a0\u00a0".join(every[:4] + ([f"and {len(every) - 4} more"] if len(every) > 4 else []))
+        return "\u00a0\u00a0\u00a0".join(every[:KEYED] + [f"and {len(every) - KEYED} more"] * (len(every) > KEYED))
     # Letters' signs are all of one size: the frontier's mark is the larger, and its band is broad and pale.
     large, band = ('<span style="font-size:15px">●</span>', '<span style="font-size:17px;color:{}">■</span>')
     words = [f"{large} on the frontier", "" if info.room == "narrow" else "• other budget"]
@@ -354,10 +355,12 @@ def caption_sentence(info: FrontierInfo) -> str:
     lacking = {"usd": "unknown price or accuracy", "wh": "unknown energy or accuracy"}
     questions = fmt.plural(most, "question")
     settings = len({p.condition_id for p in info.points})
+    # What the key has no room for.
+    shapes, phone = ", ".join(f"{p.shape.glyph} {p.model}" for p in info.models), info.room == "phone"
     simulated = "simulated answers" if info.simulated == settings else f"{info.simulated} simulated"
     parts = [
         " and ".join(info.tasks) if len(info.tasks) < 3 else fmt.plural(len(info.tasks), "task"),
-        info.models[0].model if len(info.models) == 1 else "",
+        info.models[0].model if len(info.models) == 1 else shapes if len(info.models) > KEYED or phone else "",
         "n = " + (questions if least == most else f"{fmt.count(least)} to {questions}"),
         "the line is the convex hull: what mixing two settings could buy" if info.kind == "hull" else "",
         f"{fmt.count(info.partial)} partial, without verdict" if info.partial else "",

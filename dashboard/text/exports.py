@@ -4,6 +4,7 @@ a saved page as a picture."""
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from engine.core.text import FORMULA, NEXT_CELL, csv_cell
@@ -16,7 +17,7 @@ PICTURES = """<p><button type="button" value="png">Figure (PNG)</button>
 <button type="button" value="svg">Figure (SVG)</button></p>
 <script>
 for (const button of document.querySelectorAll("button[value]")) button.onclick = async () => {
-  // Of one figure drawn for several widths, the one on screen.
+  // Of one figure drawn for several widths and themes, the one on screen.
   const figure = [...document.querySelectorAll(".js-plotly-plot")].find((each) => each.offsetWidth);
   const link = document.createElement("a");
   const size = { width: figure.offsetWidth, height: figure.offsetHeight };
@@ -39,18 +40,16 @@ for (const button of document.querySelectorAll("button[value]")) button.onclick 
 __all__ = ["PICTURES", "as_csv", "as_parquet", "with_plotly"]
 
 
-def with_plotly(figure: go.Figure, **others: go.Figure) -> str:
-    """The figure of a page, as HTML that brings plotly's whole program, 5 MB; the same each time.
-
-    `others`: the same drawn for other widths, each in a block whose class is its name; the page's style shows one."""
-    shown = {"displayModeBar": False, "responsive": True}
-
-    def drawn(each: go.Figure, name: str, program: bool) -> str:
+def with_plotly(drawings: Mapping[tuple[str, str], go.Figure]) -> str:
+    """One figure of a page as it was drawn for several themes and rooms, as HTML that brings plotly's whole program,
+    5 MB; the same each time. Each in a block whose classes are its theme and room; the page's style shows one."""
+    config, blocks = {"displayModeBar": False, "responsive": True}, list[str]()
+    for (theme, room), figure in drawings.items():
         # Without a name plotly gives it a random one, and the same view would be another file whenever it is saved.
-        return str(each.to_html(full_html=False, include_plotlyjs=program, config=shown, div_id=name))
-
-    more = (f'<div class="figure {name}">{drawn(each, f"figure-{name}", False)}</div>' for name, each in others.items())
-    return f'<div class="figure">{drawn(figure, "figure", True)}</div>{"".join(more)}'
+        named, first = f"{theme}-{room}", not blocks
+        drawn = figure.to_html(full_html=False, include_plotlyjs=first, config=config, div_id=named)
+        blocks.append(f'<div class="figure {theme} {room}">{drawn}</div>')
+    return "".join(blocks)
 
 
 def as_csv(frame: pl.DataFrame) -> bytes:

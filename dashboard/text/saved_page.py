@@ -35,12 +35,14 @@ METHOD = (
     "Intervals are 95%, questions are the sampling unit; the frontier's band holds 80% of 1,000 resamplings.",
     "What is recommended is the cheapest setting within three points of the highest accuracy that the limits accept.",
 )
+_INKS = ("background", "secondary", "text", "muted", "border", "primary")
 PAGE = """
-:root { --text: TEXT; --muted: MUTED; --border: BORDER; --primary: PRIMARY; }
+:root { color-scheme: light dark; LIGHT }
+@media (prefers-color-scheme: dark) { :root { DARK } }
 @font-face { font-family: "Source Sans"; src: url(FONT) format("woff2"); font-weight: 200 900; }
-body { margin: 0; background: SECOND; color: var(--text); font: 15px/1.45 FAMILY; }
-main { max-width: 1180px; margin: 20px auto; padding: 28px 36px; background: GROUND; border: 1px solid var(--border);
-  border-radius: 10px; }
+body { margin: 0; background: var(--secondary); color: var(--text); font: 15px/1.45 FAMILY; }
+main { max-width: 1180px; margin: 20px auto; padding: 28px 36px; background: var(--background);
+  border: 1px solid var(--border); border-radius: 10px; }
 header { display: flex; flex-wrap: wrap; align-items: center; gap: 10px 14px; color: var(--muted); font-size: 14px; }
 header svg { height: 26px; width: auto; }
 header nav { display: flex; gap: 8px; margin-left: auto; }
@@ -50,24 +52,28 @@ h2 { font-size: 18px; font-weight: 650; margin: 22px 0 6px; }
 .lead { font-size: 16.5px; margin: 0 0 8px; } .lead b { color: var(--primary); }
 a { color: var(--primary); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
-.wide { overflow-x: auto; } .figure:is(.narrow, .phone) { display: none; }
-@media (max-width: 1100px) { .figure { display: none; } .figure.narrow { display: block; } }
-@media (max-width: 760px) { .figure.figure.narrow { display: none; } .figure.phone { display: block; } }
+.scrolled { overflow-x: auto; }
+@media not (prefers-color-scheme: dark) { .dark { display: none; } }
+@media (prefers-color-scheme: dark) { .light { display: none; } }
+@media (min-width: 1101px) { .figure:not(.wide) { display: none; } }
+@media (min-width: 761px) and (max-width: 1100px) { .figure:not(.narrow) { display: none; } }
+@media (max-width: 760px) { .figure:not(.phone) { display: none; } }
 th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--border); white-space: nowrap; }
 th { color: var(--muted); font-weight: 500; }
 :is(th, td).words, table.facts td { text-align: left; }
 @media (max-width: 640px) { main { margin: 0; padding: 16px; border: 0; } h1 { font-size: 22px; line-height: 27px; } }
 details { border-top: 1px solid var(--border); padding: 6px 0; } summary { cursor: pointer; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.5 "Source Code", ui-monospace, monospace;
-  background: SECOND; border-radius: 6px; padding: 8px 10px; margin: 6px 0; }
+  background: var(--secondary); border-radius: 6px; padding: 8px 10px; margin: 6px 0; }
 .muted { color: var(--muted); }
-button { font: inherit; font-size: 14px; color: inherit; background: GROUND; border: 1px solid var(--border);
+button { font: inherit; font-size: 14px; color: inherit; background: var(--background); border: 1px solid var(--border);
   border-radius: 7px; padding: 4px 12px; cursor: pointer; }
 """
 
 
 def saved_page(
-    drawings: Mapping[str, go.Figure],
+    drawings: Mapping[tuple[str, str], go.Figure],
+    caption: str,
     table: pl.DataFrame,
     data: pl.DataFrame,
     sentences: tuple[str, str, str],
@@ -76,14 +82,12 @@ def saved_page(
     notes: Iterable[str],
     link: str,
 ) -> str:
-    """The page. `drawings`: the figure by the room it was drawn for, the wide one first; `sentences`: heading, lead and
-    rest; `facts`: what and value, of model, study, date, version.
+    """The page. `drawings`: the figure by the theme ("light" or "dark") and the room it was drawn for; `sentences`:
+    heading, lead and rest; `caption` stands under the figure; `facts`: what and value, of model, study, date, version.
 
     `answers`: question, document, expected, fate, what was said, replies and number of calls; `data`: what the link to
     the data holds; `link`: address of the live view, empty: none."""
     heading, lead, rest = (escape(sentence) for sentence in sentences)
-    (_, widest), *others = drawings.items()
-    drawn = exports.with_plotly(widest, **dict(others))
     # In the page itself: a link out would not work offline, and the policy forbids it.
     csv = base64.b64encode(exports.as_csv(data)).decode()
     # Nothing but http: a link may come from an address bar.
@@ -91,7 +95,10 @@ def saved_page(
     advice = f'<p class="lead"><b>{lead}{":" if rest else ""}</b> {rest}</p>' if lead or rest else ""
     told = "".join(f"<li>{escape(sentence)}</li>" for sentence in (*METHOD, *notes))
     known = "".join(f"<tr><td>{escape(what)}</td><td>{escape(value)}</td></tr>" for what, value in facts if value)
-    wordmark = Path(__file__).parents[1].joinpath("wordmark.svg").read_text("utf-8")
+    folder, marks = Path(__file__).parents[1], {"light": "wordmark.svg", "dark": "wordmark-dark.svg"}
+    wordmark = "".join(
+        f'<span class="{theme}">{folder.joinpath(mark).read_text("utf-8")}</span>' for theme, mark in marks.items()
+    )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -99,8 +106,9 @@ def saved_page(
         f"<title>{heading}</title><style>{_style()}</style></head><body><main>"
         f"<header>{wordmark}<span>one file, works offline</span>"
         f'<nav><a download="budgetscope.csv" href="data:text/csv;base64,{csv}">Data (CSV)</a>{live}</nav></header>'
-        f'<h1>{heading}</h1>{advice}<div class="wide">{drawn}</div>{exports.PICTURES}'
-        f'<h2>All settings</h2><div class="wide">{_table(table)}</div>'
+        f'<h1>{heading}</h1>{advice}<div class="scrolled">{exports.with_plotly(drawings)}</div>'
+        f'<p class="muted">{escape(caption)}</p>{exports.PICTURES}'
+        f'<h2>All settings</h2><div class="scrolled">{_table(table)}</div>'
         f"{_answers(answers)}"
         f"<h2>How the numbers were made</h2><ul>{told}</ul><table class='facts'>{known}</table></main></body></html>"
     )
@@ -109,23 +117,15 @@ def saved_page(
 @lru_cache(maxsize=1)
 def _style() -> str:
     # The font ships with Streamlit, which is looked for and not loaded.
-    inks, home = theme.LIGHT, find_spec("streamlit")
+    home = find_spec("streamlit")
     folder = Path(home.origin if home and home.origin else ".").parent / "static" / "static" / "media"
     files = sorted(folder.glob("SourceSansVF-Upright*.woff2"))
     font = "data:font/woff2;base64," + base64.b64encode(files[0].read_bytes()).decode() if files else "data:,"
     css = PAGE
-    for name, value in {
-        "GROUND": inks.background,
-        "SECOND": inks.secondary,
-        "TEXT": inks.text,
-        "MUTED": inks.muted,
-        "BORDER": inks.border,
-        "PRIMARY": inks.primary,
-        "FAMILY": theme.FONT,
-        "FONT": font,
-    }.items():
-        css = css.replace(name, value)
-    return css
+    for name, inks in {"LIGHT": theme.LIGHT, "DARK": theme.DARK}.items():
+        css = css.replace(name, " ".join(f"--{ink}: {getattr(inks, ink)};" for ink in _INKS))
+    # The font last, whose letters may spell anything.
+    return css.replace("FAMILY", theme.FONT).replace("FONT", font)
 
 
 def _table(table: pl.DataFrame) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from dashboard import theme
 from dashboard.text.exports import as_csv
 from engine.core.text import FORMULA
 from tests.browser.conftest import PATIENCE_MS, Site, settled
@@ -100,6 +101,13 @@ def test_a_saved_page_gives_its_figure_as_a_picture_without_a_network(site: Site
         alone.set_viewport_size({"width": width, "height": 800})
         (drawn,) = (box for each in alone.locator(".js-plotly-plot").all() if (box := each.bounding_box()))
         assert drawn["x"] >= 0 and drawn["x"] + drawn["width"] <= width, "the whole figure, without scrolling"
+    for scheme, inks in (("light", theme.LIGHT), ("dark", theme.DARK)):
+        alone.emulate_media(color_scheme=scheme)
+        paper = alone.locator(".js-plotly-plot .main-svg").locator("visible=true").first
+        grounds = {
+            seen.evaluate("each => getComputedStyle(each).backgroundColor") for seen in (alone.locator("main"), paper)
+        }
+        assert grounds == {"rgb" + str(tuple(bytes.fromhex(inks.background[1:])))}
     assert {url.partition(":")[0] for url in requests} <= {"file", "data", "blob"}
     context.close()
 

@@ -247,6 +247,16 @@ def test_colours_and_shapes_stay_put_when_rows_are_filtered() -> None:
     assert all(looks[p.condition_id] == (p.colour, p.shape) for p in part.points)
 
 
+@pytest.mark.parametrize(("models", "room", "told"), [(5, "wide", True), (4, "wide", False), (2, "phone", True)])
+def test_the_caption_tells_the_shapes_of_models_that_the_key_has_no_room_for(
+    models: int, room: Any, told: bool
+) -> None:
+    names = [f"m{i}" for i in range(models)]
+    info = info_of(frame(*(cell(condition_id=name, model=name) for name in names)), models=names, room=room)
+    for name, shape in theme.model_shapes(names).items():
+        assert (f"{shape.glyph} {name}" in figures.caption_sentence(info)) == told
+
+
 def test_the_caption_names_task_model_and_n_and_the_key_what_marks_mean() -> None:
     info = info_of(frame(cell(), cell(condition_id="b", strategy="b", spend=50)))
     assert figures.caption_sentence(info) == "sums · tiny · n = 100 questions"

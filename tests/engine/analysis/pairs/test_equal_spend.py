@@ -66,7 +66,13 @@ def test_an_unknown_spend_is_named(tmp_path: Path) -> None:
 def units(budget: int, rights: NDArray[np.bool_], tokens: NDArray[np.int64]) -> pl.DataFrame:
     """Per-question sums of one trial each."""
     ids = [f"q{at}" for at in range(len(rights))]
-    known = {"question_id": ids, "cluster": range(len(ids)), "n": np.ones(len(ids)), "n_right": rights, "output_tokens": tokens}
+    known = {
+        "question_id": ids,
+        "cluster": range(len(ids)),
+        "n": np.ones(len(ids)),
+        "n_right": rights,
+        "output_tokens": tokens,
+    }
     frame = pl.DataFrame(known).with_columns(condition_id=pl.lit("c"), axis=pl.lit("output_tokens"), budget=budget)
     rest = {name: 0.0 for name in UNIT_SCHEMA if name not in frame.columns}
     return frame.with_columns(**rest).select(pl.col(name).cast(kind) for name, kind in UNIT_SCHEMA.items())

@@ -45,7 +45,13 @@ def units(right: list[int]) -> pl.DataFrame:
         "partly_finished",
     )
     names = [f"q{i:04}" for i in range(n)]
-    head = {"condition_id": ["c"] * n, "axis": ["calls"] * n, "budget": [1] * n, "question_id": names, "cluster": range(n)}
+    head = {
+        "condition_id": ["c"] * n,
+        "axis": ["calls"] * n,
+        "budget": [1] * n,
+        "question_id": names,
+        "cluster": range(n),
+    }
     return pl.DataFrame(
         {**head, "n": [1.0] * n, "n_right": [float(r) for r in right], **{name: [0.0] * n for name in zero}}
     )
