@@ -162,7 +162,9 @@ class _Gaps:
         ahead, behind = np.where(n > 0, ahead * pairs, 0.0), np.where(n > 0, behind * pairs, 0.0)
         between = (board.frame["n_partly"] > 0).to_numpy()
         graded = (between[others] | between[one]) & (n > 0)
-        spread = np.where(graded, np.sqrt(np.nan_to_num(clustered)) * _widening((weight > 0).sum(axis=1)), 0.0)
+        # Nobody asks it of the others, and each number of clusters is a quantile of Student's t.
+        widening = _widening(np.where(graded, (weight > 0).sum(axis=1), 0))
+        spread = np.where(graded, np.sqrt(np.nan_to_num(clustered)) * widening, 0.0)
         return cls(mean, ahead, behind, pairs, same & (x[others] == x[one]), spread)
 
     def high(self, z: float) -> Floats:
