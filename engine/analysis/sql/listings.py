@@ -186,13 +186,17 @@ def _frame(connection: Connection, sql: str, *parameters: str | list[str]) -> pl
     return frame
 
 
+# Trials are counted before prices meet them: a snapshot has as many rows as models.
 _SNAPSHOTS = """
+with used as (
+    select snapshot_id, count(*) as n_trials, min(started_at) as first_used, max(started_at) as last_used
+    from trials group by snapshot_id)
 select p.model, p.input_pusd, p.output_pusd, p.cached_pusd, p.cache_write_pusd, p.source, p.as_of,
-    coalesce(p.assumed, false) as assumed, p.snapshot_id, count(t.trial_id) as n_trials,
-    min(t.started_at) as first_used, max(t.started_at) as last_used, coalesce((
+    coalesce(p.assumed, false) as assumed, p.snapshot_id, coalesce(u.n_trials, 0) as n_trials, u.first_used,
+    u.last_used, coalesce((
         select list(r order by r.tier) from price_tiers r where r.snapshot_id = p.snapshot_id and r.model = p.model),
         []) as tiers
-from prices p left join trials t using (snapshot_id) group by all
+from prices p left join used u using (snapshot_id)
 order by p.model, last_used desc nulls last, p.snapshot_id"""
 
 
