@@ -39,10 +39,18 @@ def evaluate(text: str) -> tuple[Fraction, list[int]] | None:
     if not _ALPHABET.fullmatch(text):
         return None
     try:
-        tree = ast.parse(text, mode="eval").body
+        tree = _tree(text)
         return _value(tree), sorted(node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))  # type: ignore[misc]
     except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
         return None
+
+
+def _tree(text: str) -> ast.expr:
+    try:
+        return ast.parse(text, mode="eval").body
+    except SystemError:
+        # Python before 3.11.8 fails where another thread makes a tree in the same moment (python/cpython#106905).
+        return ast.parse(text, mode="eval").body
 
 
 def _value(node: ast.expr) -> Fraction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import itertools
 import subprocess
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -236,6 +238,20 @@ def test_other_numbers_other_values_and_other_signs_do_not(answer: str) -> None:
 )
 def test_what_is_not_arithmetic_has_no_value(text: str) -> None:
     assert evaluate(text) is None
+
+
+def test_an_expression_is_read_though_another_thread_makes_a_tree_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    parse, failed = ast.parse, list[str]()
+
+    def disturbed(text: str, **more: Any) -> Any:
+        if not failed:
+            failed.append(text)
+            raise SystemError("AST constructor recursion depth mismatch (before=10, after=12)")
+        return parse(text, **more)
+
+    monkeypatch.setattr(ast, "parse", disturbed)
+    assert evaluate("(4 + 4) * 3") == (Fraction(24), [3, 4, 4])
+    assert failed == ["(4 + 4) * 3"]
 
 
 def test_one_kind_of_question_loads_one_generator_and_leaves_no_half_a_package_behind() -> None:
