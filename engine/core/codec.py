@@ -13,7 +13,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -56,7 +56,7 @@ def jsonable(record: object) -> Any:
 
 def naive(moment: datetime) -> datetime:
     """The moment as the database keeps it: UTC without a zone."""
-    return moment.astimezone(UTC).replace(tzinfo=None)
+    return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).replace(tzinfo=None)
 
 
 def aware(moment: datetime) -> datetime:
@@ -78,18 +78,21 @@ def plain(record: object) -> Row:
     """The fields of a flat record, times made naive."""
     # Not asdict, which goes down into nested records: a row has columns of its own for those.
     # Of a class the same each time: asked a thousand times a flush.
-    names, values_of = _columns(type(record))  # type: ignore[arg-type]
+    names, values_of, moments = _columns(type(record))  # type: ignore[arg-type]
     row = dict(zip(names, values_of(record), strict=True))
-    for name, value in row.items():
-        if isinstance(value, datetime):
-            row[name] = naive(value)
+    for name in moments:
+        if row[name] is not None:
+            row[name] = naive(row[name])
     return row
 
 
 @lru_cache(maxsize=256)
-def _columns(kind: type) -> tuple[tuple[str, ...], Callable[[object], tuple[Any, ...]]]:
+def _columns(kind: type) -> tuple[tuple[str, ...], Callable[[object], tuple[Any, ...]], tuple[str, ...]]:
+    """Names of the fields, what takes their values, and those that are moments."""
     names = tuple(each.name for each in fields(kind))
-    return names, attrgetter(*names) if len(names) > 1 else lambda record: (getattr(record, names[0]),)
+    values_of = attrgetter(*names) if len(names) > 1 else lambda record: (getattr(record, names[0]),)
+    moments = tuple(name for name, hint in get_type_hints(kind).items() if datetime in (hint, *get_args(hint)))
+    return names, values_of, moments
 
 
 def with_reading(problem: Problem, own_id: str | None = None) -> str:
@@ -99,7 +102,8 @@ def with_reading(problem: Problem, own_id: str | None = None) -> str:
     options = {"options": list(problem.options)} if problem.options else {}
     data: dict[str, Any] = {"reading": reading | options} if reading or options else {}
     data |= {"turns": [[turn.role, turn.content] for turn in problem.turns]} if problem.turns else {}
-    return ids.canonical(data | ({"id": own_id} if own_id is not None else {}))
+    data |= {"id": own_id} if own_id is not None else {}
+    return ids.canonical(data) if data else "{}"
 
 
 def turns(data: str) -> tuple[Message, ...]:

@@ -60,7 +60,7 @@ class Chats:
         repeats = Tally()
         for number, line in logs.lines(path, Line):
             # Left out or an error, as the import was told.
-            answer = logs.attempt(where := logs.at_line(path, number), _answer, line, where)
+            answer = logs.attempt(where := logs.at_line(path.name, number), _answer, line, where)
             if answer is None:
                 continue
             repeat = repeats.add(hash((answer.model, answer.setting, answer.question, answer.target)))
@@ -78,7 +78,7 @@ def _answer(line: Line, where: str) -> ImportedAnswer:
     if reply is None and turns and turns[-1].role == "assistant":
         # A stored chat whose last turn is the reply.
         reply, turns = turns[-1].content, turns[:-1]
-    if not any(turn.role == "user" for turn in turns):
+    if "user" not in [turn.role for turn in turns]:
         raise UsageError(f"{where} has no message of a user; every line needs `messages` with a question.")
     # What was asked for before what answered: a reply often names a dated version.
     model = line.model or request.get("model") or response.get("model")
@@ -106,7 +106,7 @@ def _answer(line: Line, where: str) -> ImportedAnswer:
         tool="chat",
         setting=line.setting or (logs.named_by("\n".join(system), "system prompt") if system else "chat"),
         model=str(model),
-        question="\n\n".join(turn.content for turn in turns if turn.role != "system"),
+        question="\n\n".join([turn.content for turn in turns if turn.role != "system"]),
         target=None if line.target is None else str(line.target),
         answer=line.answer or reply or None,
         score=None if error else logs.unit(line.score),

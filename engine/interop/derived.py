@@ -10,19 +10,19 @@ leader scores what its draws scored. Memory holds some numbers an answer: what v
 from __future__ import annotations
 
 import math
-import pickle
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import takewhile
 from operator import attrgetter
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import Any
 
 from engine.core import answers, ids, names
 from engine.core.errors import UsageError
 from engine.core.records import AnswerKind, Problem, Question, Spend
 from engine.interop import ImportedAnswer
+from engine.interop.kept import Kept
 from engine.interop.tally import Tally
 from engine.tasks import kinds
 from engine.tasks.scorers import SAME, Scorer, is_checker, is_scorer, open_scorer
@@ -70,31 +70,6 @@ class _Drawn:
     """By vote the answer as it was first written."""
 
 
-class Kept:
-    """Records that wait in a file."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        """`file`: an empty one."""
-        self._file, self._end, self._at_end = file, 0, True
-
-    def put(self, record: Any) -> int:
-        """Where it stands from now on."""
-        at, words = self._end, pickle.dumps(record, pickle.HIGHEST_PROTOCOL)
-        # A file that is told where it stands already writes out what it has gathered.
-        if not self._at_end:
-            self._file.seek(at)
-            self._at_end = True
-        self._file.write(words)
-        self._end += len(words)
-        return at
-
-    def get(self, at: int) -> Any:
-        """What was put there."""
-        self._file.seek(at)
-        self._at_end = False
-        return pickle.load(self._file)
-
-
 _OWN = ("answer", "score", "repeat", "spend", "error", "unreported", "prompt", "reply", "cut", "votes")
 """What a vote has of its own, or has not."""
 _OF_FIRST = tuple(each.name for each in fields(ImportedAnswer) if each.name not in _OWN)
@@ -103,8 +78,8 @@ _FIRST, _SPEND = attrgetter(*_OF_FIRST), attrgetter(*(each.name for each in fiel
 
 
 class _Prompts:
-    """What waits in a file of the answers of one setting: each record with the place of the one before it to the same
-    prompt, of which the first is the first answer without what a vote has of its own, and the others are draws."""
+    """What waits in a file of the answers of one setting: each record is a draw, if it is one, behind the place of the
+    one before it to the same prompt; the first has in place of that the answer without what a vote has of its own."""
 
     def __init__(self, kept: Kept) -> None:
         self._kept, self._numbers = kept, Tally()
@@ -114,27 +89,29 @@ class _Prompts:
 
     def add(self, prompt: int, answer: ImportedAnswer) -> None:
         """One more, to the prompt of this hash."""
-        number = self._numbers.get(prompt, -1)
-        if number < 0:
-            number = self._numbers[prompt] = len(self._last)
-            self._last.append(self._kept.put((None, _FIRST(answer))))
-            self.draws.append(0)
+        said = None
         # Failed, which is no vote and no draw.
         if answer.error is None:
             spend = None if answer.spend is None else _SPEND(answer.spend)
             said = None if answer.cut else answer.answer, answer.score, spend, answer.unreported
+        number = self._numbers.get(prompt, -1)
+        if number < 0:
+            self._numbers[prompt] = len(self._last)
+            self._last.append(self._kept.put((_FIRST(answer), said)))
+            self.draws.append(int(said is not None))
+        elif said is not None:
             self._last[number] = self._kept.put((self._last[number], said))
             self.draws[number] += 1
 
     def drawn(self) -> Iterator[_Drawn]:
         """The draws of each prompt, in the order in which they came."""
-        at: int | None
         for at in self._last:
             told: list[Any] = []
-            while at is not None:
-                at, record = self._kept.get(at)
-                told.append(record)
-            yield _drawn(told.pop(), told[::-1])
+            before: Any = at
+            while isinstance(before, int):
+                before, said = self._kept.get(before)
+                told += [] if said is None else [said]
+            yield _drawn(before, told[::-1])
 
 
 def readings(source: Source, wishes: Wishes) -> Iterator[ImportedAnswer]:

@@ -56,7 +56,7 @@ class EveryEvalEver:
     def answers(self, path: Path) -> Iterator[ImportedAnswer]:
         """Record by record."""
         for number, record in logs.lines(path, Record):
-            if (answer := logs.attempt(logs.at_line(path, number), _answer, record)) is not None:
+            if (answer := logs.attempt(logs.at_line(path.name, number), _answer, record)) is not None:
                 yield answer
 
 

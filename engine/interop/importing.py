@@ -43,7 +43,8 @@ from engine.core.records import (
     verdict_of,
 )
 from engine.interop import ImportedAnswer, Importer, admitted, importer_for, logs
-from engine.interop.derived import MOST_BYTES, Kept, Wishes, readings
+from engine.interop.derived import MOST_BYTES, Wishes, readings
+from engine.interop.kept import Kept, KeptAnswers
 from engine.interop.meeting import Here, Repeats, alike, cleaned, content_key, with_options
 from engine.interop.tally import Tally
 from engine.models.prices import bundled_price
@@ -179,7 +180,9 @@ class Survey:
     """Stands for times that the log does not say: when the file was last changed."""
     parts: Mapping[Key, Part]
     study: str | None
-    wishes: Wishes = Wishes()
+    wishes: Wishes
+    kept: KeptAnswers
+    """Its answers, and what was derived of them, as they were surveyed; not whole where they are too many."""
 
     @property
     def fresh(self) -> int:
@@ -218,7 +221,8 @@ def survey(
         return growth.through(admitted.answers(reader, path))
 
     unnamed: dict[Key, Part] = {}
-    for count, answer in enumerate(readings(source, wishes), 1):
+    kept = KeptAnswers(store.path.parent)
+    for count, answer in enumerate(kept.through(readings(source, wishes)), 1):
         if not count % TOLD:
             progress(count)
         key = answer.log, answer.task or path.stem
@@ -241,7 +245,7 @@ def survey(
         part.study = study or f"{names.task(part.home)}, imported from {names.TOOLS.get(part.tool, part.tool)}"
     # Where nobody answered a prompt twice there is nothing to keep for votes when the log is read again.
     wishes = replace(wishes, votes=any(part.derived for part in parts.values()))
-    found = Survey(path, reader, growth.origin, growth.reached, changed, parts, study, wishes)
+    found = Survey(path, reader, growth.origin, growth.reached, changed, parts, study, wishes, kept)
     _compare(store, found, here)
     return found
 
@@ -269,7 +273,7 @@ def _count(part: Part, answer: ImportedAnswer, here: Here) -> None:
         part.last = max(part.last or answer.answered_at, answer.answered_at)
     key = content_key(_shown(answer), answer.target)
     # Each question once, or a task with many repeats would win as the home.
-    if not part.questions.add(hash(key)) and (known := here.get(key)) is not None:
+    if not part.questions.add(key) and (known := here.get(key)) is not None:
         part.met += 1
         part.homes[known[1]] += 1
 
@@ -302,8 +306,12 @@ def _compare(store: Store, found: Survey, here: Here) -> None:
 
 
 def _with_parts(found: Survey) -> Iterator[tuple[Part, ImportedAnswer]]:
-    for answer in readings(lambda: admitted.answers(found.importer, found.path), found.wishes):
-        yield found.parts[answer.log or found.digest, answer.task or found.path.stem], answer
+    anew = readings(lambda: admitted.answers(found.importer, found.path), found.wishes)
+    for answer in found.kept if found.kept.whole else anew:
+        part = found.parts.get((answer.log or found.digest, answer.task or found.path.stem))
+        if part is None:
+            raise UsageError(f"{found.path.name!r} was changed while it was read; import it again.")
+        yield part, answer
 
 
 def bring_in(store: Store, found: Survey, progress: Callable[[int], None] = lambda _: None) -> int:
@@ -321,12 +329,12 @@ def bring_in(store: Store, found: Survey, progress: Callable[[int], None] = lamb
             if not batch:
                 return
             fresh += _store(store, writer, found, batch)
-            runs: dict[str, set[Asked]] = {}
+            runs: defaultdict[str, list[TrialSpec]] = defaultdict(list)
             # Also of what is here already: a run says what it asks for, whatever of it is new.
             for part, _, condition, question in batch:
-                runs.setdefault(part.run_id, set()).update(asked_for([TrialSpec("", condition, question, 0)]))
-            for run_id, own in runs.items():
-                places[run_id].append(kept.put(own))
+                runs[part.run_id].append(TrialSpec("", condition, question, 0))
+            for run_id, specs in runs.items():
+                places[run_id].append(kept.put(asked_for(specs)))
             batch.clear()
             letters = 0
 
@@ -481,7 +489,9 @@ def _trial(found: Survey, part: Part, answer: ImportedAnswer, spec: TrialSpec) -
     calls: tuple[Call, ...] = ()
     completion = None
     if answer.prompt and answer.error is None:
-        messages = tuple(Message(turn.role, cleaned(turn.content) or "") for turn in answer.prompt)
+        messages = answer.prompt
+        if not all(turn.content.isascii() for turn in messages):
+            messages = tuple(Message(turn.role, cleaned(turn.content) or "") for turn in messages)
         cut = Cut.OWN if answer.cut else None
         output = spend.output_tokens
         calls = (

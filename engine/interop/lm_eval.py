@@ -74,7 +74,7 @@ class LmEval:
         run = Run(task, time, *_asked(path, task, time))
         first, filters = Tally(), dict[str, int]()
         for number, line in logs.lines(path, msgspec.Raw):
-            where = logs.at_line(path, number)
+            where = logs.at_line(path.name, number)
             if (document := logs.attempt(where, logs.decoded, line, Document, where)) is None:
                 continue
             # Of one document read through several filters the first is the one that counts.

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +32,8 @@ MOST_RATIO = 200
 """How many times larger a member may be than it is packed, once it is over a megabyte; text packs 5 to 20 times."""
 MOST_LINE_BYTES = 64 << 20
 """Of one line of JSON lines."""
+PIECE_BYTES = 1 << 20
+"""Of a file of lines, that are read at once."""
 MOST_REPEATS = 1_000_000
 """Epochs of one question; a number beyond is a mistake of the log."""
 ROWS = 1_000
@@ -123,9 +126,9 @@ def attempt(where: str, read: Callable[..., _T], *parts: Any) -> _T | None:
         return None
 
 
-def at_line(path: Path, number: int) -> str:
-    """Where a record of JSON lines stands, as sentences begin."""
-    return f"{path.name!r}, line {number},"
+def at_line(name: str, number: int) -> str:
+    """Where a record of JSON lines stands, as sentences begin; `name`: the file's."""
+    return f"{name!r}, line {number},"
 
 
 @contextmanager
@@ -156,15 +159,17 @@ def elements(content: mmap.mmap, rows: Iterable[_T]) -> Iterator[_T]:
 
 def lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
     """Records of JSON lines with their number, from 1; empty lines are passed over."""
-    with path.open("rb") as file:
+    name = path.name
+    # By large pieces: most lines are shorter than a usual one is.
+    with path.open("rb", buffering=PIECE_BYTES) as file:
         number = 0
         while line := file.readline(MOST_LINE_BYTES + 1):
             number += 1
             if len(line) > MOST_LINE_BYTES:
-                raise UsageError(f"{path.name!r}, line {number}, is longer than {MOST_LINE_BYTES >> 20} MB; split it.")
+                raise UsageError(f"{at_line(name, number)} is longer than {MOST_LINE_BYTES >> 20} MB; split it.")
             line = line.strip() if number > 1 else line.removeprefix(MARK).strip()
             if line:
-                where = at_line(path, number)
+                where = at_line(name, number)
                 record = attempt(where, decoded, line, kind, where)
                 if record is not None:
                     yield number, record
@@ -363,5 +368,10 @@ def parameters(pairs: dict[str, Any]) -> tuple[tuple[str, str | int | float | bo
 def spend(parts: dict[str, int | None]) -> tuple[Spend | None, tuple[str, ...]]:
     """The vector of what a log reports, and the names of what it does not; None where it reports nothing."""
     known = {name: value for name, value in parts.items() if value is not None}
-    unreported = tuple(name for name in _PARTS if name not in known)
+    unreported = _lacking(tuple(known))
     return (Spend(**known), unreported) if known else (None, unreported)
+
+
+@lru_cache(maxsize=256)
+def _lacking(known: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in _PARTS if name not in known)

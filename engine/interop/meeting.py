@@ -7,15 +7,15 @@ from array import array
 from collections.abc import Iterable
 from functools import lru_cache
 
-from engine.core import ids
 from engine.interop.tally import Tally
 from engine.store import foreign
 from engine.store.store import Store
 
 
-def content_key(shown: str, target: str | None) -> str:
-    """What decides that two questions are the same: input and target, with spaces and forms of letters made alike."""
-    return ids.digest("i1", [alike(shown), alike(target or "")])
+def content_key(shown: str, target: str | None) -> int:
+    """What decides that two questions are the same: input and target, with spaces and forms of letters made alike. Of
+    this process alone, as `hash` is."""
+    return hash((alike(shown), alike(target or "")))
 
 
 # Of one question it is asked three times over.
@@ -50,7 +50,7 @@ class Here:
         self._ends, self._tasks = array("q", (0,)), array("i")
         numbers: dict[str, int] = {}
         for place, each in enumerate(foreign.questions(store)):
-            self._places[hash(_content_of(each))] = place
+            self._places[_content_of(each)] = place
             self._ids += each.question_id.encode()
             self._ends.append(len(self._ids))
             self._tasks.append(numbers.setdefault(each.task, len(numbers)))
@@ -59,14 +59,14 @@ class Here:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def get(self, key: str) -> tuple[str, str] | None:
+    def get(self, key: int) -> tuple[str, str] | None:
         """Id and task of the question with this content; None: it is not here."""
-        if (place := self._places.get(hash(key), -1)) < 0:
+        if (place := self._places.get(key, -1)) < 0:
             return None
         return self._ids[self._ends[place] : self._ends[place + 1]].decode(), self._names[self._tasks[place]]
 
 
-def _content_of(stored: foreign.StoredQuestion) -> str:
+def _content_of(stored: foreign.StoredQuestion) -> int:
     text = stored.text if stored.context is None else f"{stored.context}\n\n{stored.text}"
     return content_key(with_options(text, stored.options), stored.target)
 

@@ -76,7 +76,7 @@ class Promptfoo:
         if path.suffix == ".jsonl":
             scorer = _scorer(result.testCase for _, result in logs.lines(path, Tested))
             for number, line in logs.lines(path, Result):
-                answer = logs.attempt(logs.at_line(path, number), _answer, Output(Results([])), line, scorer)
+                answer = logs.attempt(logs.at_line(path.name, number), _answer, Output(Results([])), line, scorer)
                 if answer is not None:
                     yield _repeated(answer, repeats)
             return

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from engine.core.codec import Row
-from engine.core.records import Cut, Mark, Spend, Trial
+from engine.core.records import Condition, Cut, Mark, Spend, Trial
 from engine.store import rows, tables
 from engine.store.sql import Connection, each
 
@@ -330,6 +330,8 @@ _KNOWN = """
 select kind, id, model, number from numbers where id in (select id from wanted)
 union all select kind, '', null, max(number) from numbers group by kind
 union all select 'trial', '', null, coalesce(max(trial_no), 0) from steps"""
+_SEEN = """
+select * from run_parts where run_id in (select id from wanted) and number in (select unnest(?::integer[]))"""
 _WAITING = "select key, input_tokens from completions where key in (select id from wanted)"
 
 
@@ -341,17 +343,19 @@ def stepped(connection: Connection, trials: Sequence[Trial], content: rows.Table
     """
     ids = {trial.spec.trial_id for trial in trials}
     stored = tables.matching(connection, "select 1 from trials semi join wanted on trial_id = id limit 1", ids)
-    known = tables.matching(connection, _KNOWN, {id for trial in trials for _, id, _ in _names(trial)})
+    shared = rows.by_condition(trials, _shared_names)
+    names = [_names(trial, shared) for trial in trials]
+    known = tables.matching(connection, _KNOWN, {id for own in names for _, id, _ in own})
     numbers = _Numbers({(row["kind"], row["id"], row["model"]): row["number"] for row in known})
-    parts: set[tuple[str | None, str, int | None]] = set()
-    for trial in trials:
-        names = _names(trial)
-        numbers.add(names)
-        parts |= {(trial.run_id, kind, numbers.of(kind, id)) for kind, id, _ in names if kind != "tariff"}
-    # Conditions and questions that runs are first seen with.
-    sql = "select * from run_parts where run_id in (select id from wanted)"
-    seen = tables.matching(connection, sql, {trial.run_id for trial in trials})
-    fresh = sorted(parts - {(row["run_id"], row["kind"], row["number"]) for row in seen}, key=repr)
+    parts: set[tuple[str, str, int | None]] = set()
+    for trial, own in zip(trials, names, strict=True):
+        numbers.add(own)
+        parts |= {(trial.run_id, kind, numbers.of(kind, id)) for kind, id, _ in own if kind != "tariff"}
+    # Conditions and questions that runs are first seen with: of those with a new number nothing is here.
+    new = {(row["kind"], row["number"]) for row in numbers.new}
+    old = {number for _, kind, number in parts if (kind, number) not in new}
+    seen = tables.matching(connection, _SEEN, {trial.run_id for trial in trials}, [list(old)]) if old else []
+    fresh = sorted(parts - {(row["run_id"], row["kind"], row["number"]) for row in seen})
     content["numbers"] = numbers.new
     content["run_parts"] = [dict(zip(("run_id", "kind", "number"), part, strict=True)) for part in fresh]
     twice = bool(stored) or len(ids) < len(trials)
@@ -361,7 +365,9 @@ def stepped(connection: Connection, trials: Sequence[Trial], content: rows.Table
         unread = {call.key for call in calls if call.spend.calls == 0 and call.cut is not None and call.cut.beyond}
         sizes = tables.matching(connection, _WAITING, unread) if unread else []
         prompts = {row["key"]: row["input_tokens"] for row in sizes}
-        content["steps"] = [row for trial in trials for row in _steps_of(trial, numbers, prompts)]
+        content["steps"] = [
+            row for trial, own in zip(trials, names, strict=True) for row in _steps_of(trial, own, numbers, prompts)
+        ]
     yield
     unhold(connection, {trial.spec.condition.condition_id for trial in trials})
     if twice:
@@ -403,17 +409,23 @@ class _Numbers:
         return self._known.get((kind, id, model))
 
 
-def _names(trial: Trial) -> list[Named]:
-    condition = trial.spec.condition
+def _shared_names(condition: Condition) -> list[Named]:
+    """Of a condition and its prices."""
+    snapshot = rows.snapshot_id(condition)
     models = dict.fromkeys(setting.identity for _, setting in condition.lineup)
-    tariffs: list[Named] = [("tariff", rows.snapshot_id(condition), model) for model in models]
-    return [("condition", condition.condition_id, None), ("question", trial.spec.question.question_id, None), *tariffs]
+    return [("condition", condition.condition_id, None), *(("tariff", snapshot, model) for model in models)]
 
 
-def _steps_of(trial: Trial, numbers: _Numbers, prompts: Mapping[str, int]) -> list[Row]:
+def _names(trial: Trial, shared: Mapping[int, list[Named]]) -> list[Named]:
+    """Condition, question and prices of a trial."""
+    condition, *tariffs = shared[id(trial.spec.condition)]
+    return [condition, ("question", trial.spec.question.question_id, None), *tariffs]
+
+
+def _steps_of(trial: Trial, names: list[Named], numbers: _Numbers, prompts: Mapping[str, int]) -> list[Row]:
     """All rows of one trial in order. `prompts`: tokens of completions that nobody read, by key."""
     spec, anytime, finished = trial.spec, trial.spec.condition.anytime, trial.end == "finished"
-    condition, question, *tariffs = _names(trial)
+    condition, question, *tariffs = names
     # A model that is not of the line-up has no number here: nobody knows its price.
     tariff = {str(name[2]): numbers.of(*name) for name in tariffs}
     # Where no model was called, the first price of the line-up stands for it.

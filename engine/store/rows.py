@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from engine.core import codec, ids, records
 from engine.core.codec import Row, aware, dumped, naive, plain
 from engine.core.records import Attempt, Call, Completion, Example, ModelSpend, Problem, Spend, Trial, Usage
 
 Tables = dict[str, list[Row]]
+_T = TypeVar("_T")
 
 _SPEND = tuple(field.name for field in fields(Spend))
 _USAGE = tuple(field.name for field in fields(Usage))
@@ -29,9 +31,12 @@ _LATER = ("reader", "score")
 _FACT = tuple(field.name for field in fields(records.Fact))
 _MARK = ("ordinal", "answer", "after_calls", "verdict")
 _CALL = tuple(field.name for field in fields(Call) if field.name not in ("messages", "spend"))
+# In one go: of each there are as many as trials and more.
+_TRIAL_VALUES, _CALL_VALUES = attrgetter(*_TRIAL, *_LATER), attrgetter(*_CALL)
+_MARK_VALUES = attrgetter(*_MARK, "score")
 
 
-def trial_tables(trials: Iterable[Trial]) -> Tables:
+def trial_tables(trials: Sequence[Trial]) -> Tables:
     """All rows that the trials need, shared rows (conditions, questions, prompts, ...) once each."""
     framings: dict[str, Row] = {}
     prices: dict[tuple[str, str], Row] = {}
@@ -40,10 +45,11 @@ def trial_tables(trials: Iterable[Trial]) -> Tables:
     questions: dict[str, Row] = {}
     prompts: dict[str, Row] = {}
     many: Tables = {name: [] for name in ("trials", "trial_spends", "calls", "marks", "mark_spends", "facts")}
+    snapshots = by_condition(trials, snapshot_id)
     for trial in trials:
         spec, key = trial.spec, {"trial_id": trial.spec.trial_id, "attempt": trial.attempt}
         condition, question, problem = spec.condition, spec.question, spec.question.problem
-        framing, snapshot = framing_id(problem), snapshot_id(condition)
+        framing, snapshot = framing_id(problem), snapshots[id(condition)]
         if framing not in framings:
             examples = dumped(_listed(problem.examples))
             framings[framing] = {"framing_id": framing, "answer_kind": problem.answer_kind}
@@ -66,19 +72,18 @@ def trial_tables(trials: Iterable[Trial]) -> Tables:
             row = {**plain(question), "text": problem.text, "context": problem.context}
             del row["problem"]
             questions[question.question_id] = row
-        many["trials"].append({**key, **_trial_row(trial, framing, snapshot)})
+        many["trials"].append(key | _trial_row(trial, framing, snapshot))
         unknown = dict.fromkeys(trial.unreported)
-        many["trial_spends"] += [row | unknown for row in _spend_rows(key, trial.spends)]
+        many["trial_spends"] += _spend_rows(key, trial.spends, unknown)
         for call in trial.calls:
-            prompt = prompt_id(call)
-            if prompt not in prompts:
-                turns = [[message.role, message.content] for message in call.messages]
-                prompts[prompt] = {"prompt_key": prompt, "messages": dumped(turns)}
-            values = {name: getattr(call, name) for name in _CALL}
-            many["calls"].append({**key, **values, **plain(call.spend), **unknown, "prompt_key": prompt})
+            messages, prompt = ids.prompt_and_key(call.messages)
+            prompts[prompt] = {"prompt_key": prompt, "messages": messages}
+            row = key | dict(zip(_CALL, _CALL_VALUES(call), strict=True)) | plain(call.spend) | unknown
+            row["prompt_key"] = prompt
+            many["calls"].append(row)
         for mark in trial.marks:
-            many["marks"].append({**key, **{name: getattr(mark, name) for name in (*_MARK, "score")}})
-            many["mark_spends"] += [row | unknown for row in _spend_rows({**key, "ordinal": mark.ordinal}, mark.spends)]
+            many["marks"].append(key | dict(zip((*_MARK, "score"), _MARK_VALUES(mark), strict=True)))
+            many["mark_spends"] += _spend_rows(key | {"ordinal": mark.ordinal}, mark.spends, unknown)
         many["facts"] += [{**key, **plain(fact)} for fact in trial.facts]
     return {
         "framings": [*framings.values()],
@@ -95,7 +100,7 @@ def _trial_row(trial: Trial, framing: str, snapshot: str) -> Row:
     """How a trial ended, and the ids of what it shares with others."""
     spec, condition = trial.spec, trial.spec.condition
     return {
-        **{name: getattr(trial, name) for name in (*_TRIAL, *_LATER)},
+        **dict(zip((*_TRIAL, *_LATER), _TRIAL_VALUES(trial), strict=True)),
         "condition_id": condition.condition_id,
         "question_id": spec.question.question_id,
         "framing_id": framing,
@@ -109,7 +114,8 @@ def _trial_row(trial: Trial, framing: str, snapshot: str) -> Row:
     }
 
 
-def _spend_rows(key: Row, spends: Sequence[ModelSpend]) -> list[Row]:
+def _spend_rows(key: Row, spends: Sequence[ModelSpend], unknown: Row) -> list[Row]:
+    """`unknown`: null in place of what a log does not report."""
     return [
         {
             **key,
@@ -118,14 +124,16 @@ def _spend_rows(key: Row, spends: Sequence[ModelSpend]) -> list[Row]:
             **plain(part.spend),
             "metered_input_tokens": part.metered_input_tokens,
             "tier": part.tier,
+            **unknown,
         }
         for position, part in enumerate(spends)
     ]
 
 
-def prompt_id(call: Call) -> str:
-    """Key of the prompts table."""
-    return ids.prompt_key(call.messages)
+def by_condition(trials: Iterable[Trial], act: Callable[[records.Condition], _T]) -> dict[int, _T]:
+    """What `act` says of each condition, by its `id` while these trials have it: most of them share theirs, and one
+    that is looked up by its content is gone through from end to end."""
+    return {place: act(own) for place, own in {id(each.spec.condition): each.spec.condition for each in trials}.items()}
 
 
 @functools.lru_cache(maxsize=1024)

@@ -178,8 +178,14 @@ def test_a_temperature_of_1_and_of_1_point_0_are_the_same() -> None:
     assert whole == decimal
 
 
-@pytest.mark.parametrize("text", ["", "\x00", "\ud800", "e\u0301", "\u00e9", "💥"])
+@pytest.mark.parametrize("text", ["", "\x00", "\ud800", "e\u0301", "\u00e9", "💥", '"\\\n\u2028\x7f'])
 def test_any_text_has_an_id_of_its_own(text: str) -> None:
+    # A list of texts is written piece by piece; it is the same text as that of any other list.
+    written = json.dumps([text, "b"], ensure_ascii=False, separators=(",", ":"))
+    assert identity.canonical([text, "b"]) == identity.canonical((text, "b")) == written
+    told = f"[{written}]".encode("utf-8", "surrogatepass")
+    key = f"p1-{hashlib.blake2b(told, digest_size=16).hexdigest()}"
+    assert identity.prompt_and_key((Message(text, "b"),)) == (f"[{written}]", key)  # type: ignore[arg-type]
     assert identity.digest("t", text) != identity.digest("t", text + " ")
     assert identity.digest("t", "\u00e9") != identity.digest("t", "e\u0301")
 

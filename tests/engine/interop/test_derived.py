@@ -20,7 +20,8 @@ from engine.cli import main
 from engine.core.errors import UsageError
 from engine.core.records import Message, Spend
 from engine.interop import ImportedAnswer, importing
-from engine.interop.derived import Kept, Wishes, readings
+from engine.interop.derived import Wishes, readings
+from engine.interop.kept import Kept
 from engine.store.store import Store
 from tests.support import foreign_logs
 

@@ -17,7 +17,7 @@ from engine.analysis.pairs.compare import Cell
 from engine.cli import main
 from engine.core import ids
 from engine.core.errors import UsageError
-from engine.interop import importing
+from engine.interop import importing, kept
 from engine.interop.derived import Wishes
 from engine.interop.meeting import Repeats
 from engine.store.store import Store
@@ -58,6 +58,27 @@ def test_a_second_import_changes_nothing(store: Store, tmp_path: Path) -> None:
     }
     assert _imported(store, log) == 0
     assert before == {table: _rows(store, f"from {table} order by all") for table in before}
+
+
+@pytest.mark.parametrize("kind", ["chat", "inspect"])
+def test_a_log_that_is_too_long_to_keep_what_was_read_of_it_is_read_anew(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, stored = foreign_logs.LOGS[kind](tmp_path), []
+    for most in (kept.MOST_KEPT_BYTES, 2_000):
+        monkeypatch.setattr(kept, "MOST_KEPT_BYTES", most)
+        # Its folder is made later: what waits finds another.
+        store = Store(tmp_path / str(most) / "results.duckdb")
+        found = importing.survey(store, log, wishes=Wishes("same", True))
+        assert found.kept.whole == (most > 2_000)
+        store.path.parent.mkdir()
+        importing.bring_in(store, found)
+        stored.append([_rows(store, f"from {table} order by all") for table in ("trials", "calls", "marks", "steps")])
+    assert stored[0] == stored[1]
+    if kind == "chat":
+        log.write_text("".join(f'{line[:-1]}, "task": "another"}}\n' for line in log.read_text().splitlines()))
+        with pytest.raises(UsageError, match="was changed while it was read; import it again"):
+            importing.bring_in(store, found)
 
 
 def test_what_is_here_is_held_to_a_log_without_all_texts_in_memory(
