@@ -360,8 +360,8 @@ def questions_of(db: Database, study: str, task: str) -> frozenset[str] | None:
 
 @kept()
 def questions(db: Database) -> pl.DataFrame:
-    """Questions with target, category and number of trials."""
-    return results(db.path).questions()
+    """Questions with target and category."""
+    return results(db.path).questions(counted=False)
 
 
 def asked(db: Database, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -370,7 +370,7 @@ def asked(db: Database, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     rows = {row["question_id"]: row for row in questions(db).to_dicts()}
     if rows.keys() >= {*ids}:
         return rows
-    return {row["question_id"]: row for row in results(db.path).questions().to_dicts()}
+    return {row["question_id"]: row for row in results(db.path).questions(counted=False).to_dicts()}
 
 
 @kept(32)

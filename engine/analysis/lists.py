@@ -99,9 +99,11 @@ class Lists:
             rows, within = read.look.within({"study": study})
             return [row["condition_id"] for row in rows], sorted(within.questions if within else ())
 
-    def questions(self) -> pl.DataFrame:
-        """Questions with text, target, category and the number of trials asked of each."""
-        return self._listing("questions")
+    def questions(self, *, counted: bool = True) -> pl.DataFrame:
+        """Questions with text, target, category and the number of trials asked of each.
+
+        `counted`: False leaves that number out, for which all trials are gone through."""
+        return self._listing("counted" if counted else "questions")
 
     def decisions(self, study: str | None = None, run_id: str | None = None) -> list[Decided]:
         """What adaptive runs decided and why, a record for each run and task, oldest first; of one study or run."""

@@ -452,7 +452,7 @@ class Results(Lists):
 
     def _asked_of(self, *cells: Cell) -> pl.DataFrame:
         """The questions of the tasks of some cells: those of others would blur what a column holds."""
-        tasks, questions = self._players(*cells)["task"].unique(), self.questions()
+        tasks, questions = self._players(*cells)["task"].unique(), self.questions(counted=False)
         return questions.filter(pl.col("task").is_in(tasks.implode())) if len(tasks) else questions
 
     def _players(self, *cells: Cell) -> pl.DataFrame:

@@ -31,7 +31,8 @@ _LISTS = {
         from conditions c left join {deltas.CONDITIONS} i using (condition_id) order by condition_id""",
     "studies": "select run_id, study from runs order by started_at, run_id",
     "runs": "from runs order by started_at desc, run_id",
-    "questions": """select q.*, count(distinct t.trial_id) as n_trials from questions q
+    "questions": "from questions order by task, question_id",
+    "counted": """select q.*, count(distinct t.trial_id) as n_trials from questions q
         left join trials t using (question_id) group by all order by task, question_id""",
     "run_questions": f"""select p.run_id, q.task, count(*) as questions
         from run_parts p join {deltas.QUESTIONS} i on i.question_no = p.number join questions q using (question_id)
@@ -135,7 +136,8 @@ def marks(connection: Connection, condition_ids: list[str]) -> pl.DataFrame:
 
 
 def listing(connection: Connection, name: str) -> pl.DataFrame:
-    """A whole list: 'conditions', 'runs', 'studies', 'questions' or 'run_questions'; see `queries.prepare`."""
+    """A whole list, one of 'conditions', 'runs', 'studies', 'questions', 'counted' and 'run_questions'; see
+    `queries.prepare`."""
     frame = _frame(connection, _LISTS[name])
     if name != "conditions":
         return frame
