@@ -368,7 +368,11 @@ _NO_ANSWER = re.compile(
     r"(?![^.!?\n]{0,40}\b(?:directly|yet|exactly|unless|until|alone|without (?:first|more steps))\b))",
     re.I,
 )
-_CONCLUDING = re.compile(r"\b(?:so|thus|therefore|hence|in total|altogether)\b[^.!?\n]{0,200}[0-9]", re.I)
+_CONCLUDING = re.compile(
+    r"\b(?:so|thus|therefore|hence|in total|altogether)\b[^.!?\n]{0,200}[0-9]|"
+    r"\n\s{0,4}[*_]{0,3}(?:A|final|total|sum|result)\s?[:=][^\n]{0,200}[0-9]",
+    re.I,
+)
 
 
 def _no_answer(text: str) -> str | None:
