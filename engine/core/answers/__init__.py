@@ -16,7 +16,7 @@ from engine.core.answers.reading import bracketed_integer, extract, listed, stat
 from engine.core.answers.spelling import MAX_ANSWER, normalise, number_value
 from engine.core.answers.votes import FAR, Votes, beta_rule
 
-READER_VERSION = 6
+READER_VERSION = 7
 """Version of everything in this package. It is raised when any reply is read, compared or counted differently, so that
 answers read by different versions are never mixed. docs/answers.md says what each changed in the demo."""
 

@@ -15,7 +15,7 @@ MOST_OPTIONS = 26
 
 _FILLER = (
     r"(?:(?:therefore|thus|hence|likely|most|probably|clearly|definitely|simply|indeed|either|it|is|be|to|the|an?(?=\s(?:option|choice))|"
-    r"correct|right|best|final|option|choice|letter|answer|statement|alternative|number|(?:la|el|le|il|lo|die|der|das|de|het)(?![a-z])|"
+    r"correct|right|best|final|option|choice|letter|answer|statement|alternative|number|(?:la|el|le|il|lo|die|der|das|de|het|o|a(?=\s[*_(]{0,3}[B-J](?![a-z])))(?![a-z])|"
     r"opci\u00f3n|opzione|op\u00e7\u00e3o|lettre|letra|lettera|buchstabe|alternativa|a(?=\s(?:letra|op\u00e7\u00e3o|alternativa))|\u0432\u0430\u0440\u0438\u0430\u043d\u0442|"
     r"\u9009\u9879|\u9078\u9805|\u9009|\u9078|\u662f|\u4e3a)s?[\s,:#*_]{0,4}){0,6}"
 )
@@ -29,6 +29,10 @@ _CLOSE = (
 )
 _HEAD = re.compile(rf"\s*{_OPEN}{_FILLER}(?P<inner>[\s(\[{{\"'`*_$\u201c]*)", re.I)
 _LETTER = re.compile(rf"(?P<letter>[A-Za-z]){_CLOSE}?(?P<next>[\s\S]{{0,30}})")
+_LOOKALIKES = str.maketrans("АВЕСНΑΒΕΗΙ", "ABECHABEHI")
+_LOOKALIKE = re.compile(r"(?<!\w)[АВЕСНΑΒΕΗΙ](?=[)\].:,;!*\"'\u00bb\uff09]|\s*(?:\n|\Z)|\s[-\u2013\u2014(])")
+# A + B is a formula.
+_OPERATED = re.compile(r"\s[+*/^]\s|\s?\\(?:cap|cup|times|cdot|wedge|vee)(?![a-z])")
 _ARTICLE = re.compile(r"\s[a-z]")
 _CLAUSE = re.compile(
     r"\s(?:only|is|because|since|as|for|due|which|with|and|or|in|based|among|but|would|will|has|from|if)\b"
@@ -37,11 +41,18 @@ _REASON = re.compile(r"\s(?:is|because|since|as|which)\b")
 _INITIALS = re.compile(r"[A-Z]\.\s?[A-Z]\.\s?(?:[A-Z]\.\s?)?[A-Z][a-z]")
 # What is said of an option that is not the answer.
 REFUTED = re.compile(
-    r"[)*\"']{0,3}(?:\s(?:and|or|,)\s\(?[A-Z]\)?)?\s(?:is|are|was|were|can|would|seems?)\s?(?:be\s)?(?:not|n['\u2019]t|"
-    r"(?:also\s|clearly\s|both\s|simply\s)?(?:wrong|incorrect|false|eliminated|(?:ruled\s)?out|invalid|impossible|"
+    r"[)*\"']{0,3}(?:(?:,\s\(?[A-Z]\)?){0,9},?\s(?:and|or)\s\(?[A-Z]\)?)?\s(?:is|are|was|were|can|would|seems?)\s?(?:be\s)?(?:not|n['\u2019]t|"
+    r"(?:also\s|clearly\s|both\s|simply\s|all\s)?(?:wrong|incorrect|false|eliminated|(?:ruled\s)?out|invalid|impossible|"
     r"irrelevant))\b"
 )
 _WRAPPED = re.compile(r"[(\[{\uff08\"'`*\u201c$]")
+
+
+def latin(text: str, options: Sequence[str] = ()) -> str:
+    """Cyrillic and Greek letters that stand alone and look like one of ours, as ours, unless they are options."""
+    if text.isascii() or any(option.strip() in "АБВΑΒΓ" for option in options if option.strip()):
+        return text
+    return _LOOKALIKE.sub(lambda letter: letter[0].translate(_LOOKALIKES), text)
 
 
 def letter_of(answer: str) -> str | None:
@@ -61,6 +72,8 @@ def letter_at(piece: str, letters: str = LETTERS) -> str | None:
         return None
     letter, closed, rest = match["letter"], match["close"] is not None, match["next"]
     opened = bool(head and _WRAPPED.search(head[0]))
+    if _OPERATED.match(rest):
+        return None
     if not closed and rest[:1] and not rest[:1].isspace():
         # Part of a word, or a contraction.
         return letter.upper() if not rest[0].isascii() and letter.isupper() else None

@@ -16,7 +16,8 @@ from engine.core.records import AnswerKind
 _CODED = re.compile(r"0[0-9]+|[0-9]+(?:/[0-9]+)+")
 # What only mathematics is written with; arithmetic such as (4 + 4) * 3 may be an answer for its own sake.
 _FORMULA = re.compile(
-    r"\\[a-zA-Z{!,;]|[\^\u221a\u03c0\u221e\u222a\u00b2\u00b3]|sqrt|(?<![A-Za-z])[A-Za-z]\s?[-+*/=<>]|"
+    r"\\[a-zA-Z{!,;]|[\^\u221a\u03c0\u221e\u222a\u00b2\u00b3\u211d\u2260\u2264\u2265\u2208\u2205\u00b1\u00b0]|"
+    r"sqrt|\b(?i:all|any) real|(?<![A-Za-z])[A-Za-z]\s?[-+*/=<>]|"
     r"[-+*/=<>]\s?[0-9]{0,9}[A-Za-z](?![A-Za-z])|[0-9][A-Za-z](?![A-Za-z0-9])|^[(\[{].*,.*[)\]}]$"
 )
 _COLON = re.compile(r"(?<=[0-9])\s?:\s?(?=[0-9])")
@@ -45,7 +46,8 @@ def same(a: str, b: str, kind: AnswerKind) -> bool:
             return True
         nothing = nothing_said(plain[1])
         if nothing is not None:
-            return nothing == nothing_said(plain[0])
+            empty = nothing == "no solution" and not expressions.keys(a)[1].isdisjoint(expressions.keys(b)[1])
+            return empty or nothing == nothing_said(plain[0])
         known = expressions.keys(a)[1], expressions.keys(b)[1]
         if all(known):
             return not known[0].isdisjoint(known[1])

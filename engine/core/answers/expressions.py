@@ -13,10 +13,12 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
+from math import isqrt
 from typing import Any
 
-from engine.core.answers import numbers, words
+from engine.core.answers import markup, numbers, words
 from engine.core.answers.formulas import LONGEST, Node, Parser, Unread, prepared
+from engine.core.answers.spelling import nothing_said
 
 _BASED = re.compile(r"([0-9A-F]{1,60})\s?_\s?(?:\{?\s?(?:\\text\{)?([0-9]{1,2}|[a-z]{3,7})\}?\}?)\Z")
 _NAMED = re.compile(r"\A[A-Za-z]\s?=\s?")
@@ -40,8 +42,11 @@ def keys(text: str) -> tuple[str | None, frozenset[str]]:
     """The value key of a text, and all keys by which it may be found equal to another."""
     if len(text) > LONGEST:
         return None, frozenset()
+    worded = _worded_region(text)
+    if worded == "":
+        return _key(("set",)), frozenset({_key(("set",))})
     try:
-        written, percent = prepared(words.whole(text) or text)
+        written, percent = prepared(worded or words.whole(text) or text)
         # A number in a base is what is written: 101_2 is not asked to be 5.
         based = _BASED.fullmatch(_NAMED.sub("", written.strip()))
         if based:
@@ -58,6 +63,29 @@ def keys(text: str) -> tuple[str | None, frozenset[str]]:
         # What mpmath says of poles and of values that do not exist.
         return None, frozenset()
     return first, frozenset({first, *others})
+
+
+_ALL_REALS = re.compile(
+    r"(?:(?:[a-z] )?(?:is|are|can be|may be|=|\u2208|\\in) |for )?(?:the set of )?(?:all|any|"
+    r"every)(?: of)? (?:the )?reals?"
+    r"(?: numbers?| values?)?(?: (?:of |for )?[a-z])?"
+    r"(?:,? (?:except|but|other than|excluding|apart from|not equal to)(?: for)?(?: [a-z] =)? (?P<but>[^a-z]{1,40}))?"
+)
+
+
+def _worded_region(text: str) -> str | None:
+    """A set of numbers in words as a formula, "" for the empty one; None: it is none."""
+    if " " not in text or len(text) > _WORDED:
+        return None
+    plain = " ".join(markup.plain(text).replace("$", "").rstrip(" .").lower().split())
+    found = _ALL_REALS.fullmatch(plain)
+    if found:
+        but = (found["but"] or "").replace(" and ", ", ")
+        return rf"\reals \setminus \{{{but}\}}" if but else r"\reals"
+    return "" if nothing_said(plain) == "no solution" else None
+
+
+_WORDED = 120
 
 
 def equal(one: str, other: str) -> bool:
@@ -82,6 +110,10 @@ def _keys(tree: Node) -> list[str]:
     """By which keys a tree may be found equal, its own first."""
     if tree[0] == "relation" and set(tree[1]) == {"="} and (named := _named_value(tree[2:])) is not None:
         return [_key(named)]
+    region = _region(tree) if tree[0] in ("relation", "either", "both", "reals", "without", "union") else None
+    if region is not None:
+        shown = _region_key(region)
+        return [shown, _key(tree)] if tree[0] in ("relation", "union") else [shown]
     if tree[0] == "relation" and tree[1] in (("=",), ("in",)):
         left, right = tree[2], tree[3]
         own: list[str] = []
@@ -128,8 +160,123 @@ def _holds_name(tree: Node, name: str) -> bool:
     )
 
 
+_Span = tuple[Any, bool, Any, bool]
+"""From, whether that belongs to it, to, and whether that does."""
+
+
+def _region(tree: Node) -> list[_Span] | None:
+    """The real numbers that a solved inequality, an interval or a union of them holds, in order; None: none is read."""
+    mp = _mpmath()
+    kind = tree[0]
+    if kind == "reals":
+        return [(-mp.inf, False, mp.inf, False)]
+    if kind == "bracket" and len(tree) == 5 and tree[1] in "([" and tree[2] in ")]":
+        ends = [_value(end, 0) for end in tree[3:]] if not any(_named(end) or _apart(end) for end in tree[3:]) else []
+        rises = len(ends) == 2 and not any(map(mp.im, ends)) and ends[0] < ends[1]
+        return [(ends[0], tree[1] == "[", ends[1], tree[2] == "]")] if rises else None
+    if kind == "without":
+        held, left_out = _region(tree[1]), tree[2]
+        if held is None or left_out[0] != "set" or any(_named(item) or _apart(item) for item in left_out[1:]):
+            return None
+        for item in left_out[1:]:
+            point = _value(item, 0)
+            held = _common(held, [(-mp.inf, False, point, False), (point, False, mp.inf, False)])
+        return held
+    if kind in ("either", "both", "union"):
+        if kind != "union" and len({_variable_of(part) for part in tree[1:]}) != 1:
+            return None
+        parts = [_region(part) for part in tree[1:]]
+        known = [part for part in parts if part is not None]
+        if len(known) != len(parts):
+            return None
+        common = known[0]
+        for part in known[1:]:
+            common = _common(common, part)
+        # "x < -1 and x > 3" means either.
+        return common if kind == "both" and common else _merged([span for part in known for span in part])
+    return _solved(tree) if kind == "relation" else None
+
+
+def _variable_of(tree: Node) -> Node | None:
+    return next((side for side in tree[2:] if side[0] == "name" and not _is_constant(side)), None)
+
+
+def _is_constant(tree: Node) -> bool:
+    return tree[1] in ("e", "i", "\\pi", "pi", "\u03c0")
+
+
+def _solved(tree: Node) -> list[_Span] | None:
+    """Of x > 2, 1 < x <= 3 and x != 2 the numbers that x may be."""
+    mp = _mpmath()
+    signs, sides = tree[1], tree[2:]
+    variable = _variable_of(tree)
+    if signs == ("in",):
+        return _region(sides[1]) if variable == sides[0] and sides[1][0] in ("reals", "without", "union") else None
+    if variable is None or len(sides) > 3 or (len(sides) == 3 and sides[1] != variable):
+        return None
+    ends = [None if side == variable else side for side in sides]
+    if ends.count(None) != 1 or any(end and (_free(end) or _apart(end)) for end in ends):
+        return None
+    values = [None if end is None else _value(end, 0) for end in ends]
+    if signs == ("!=",):
+        point = next(value for value in values if value is not None)
+        return [(-mp.inf, False, point, False), (point, False, mp.inf, False)]
+    if all(sign[0] == ">" for sign in signs):
+        values, signs = values[::-1], tuple(sign.replace(">", "<") for sign in signs[::-1])
+    if not all(sign[0] == "<" for sign in signs):
+        return None
+    at = values.index(None)
+    low: tuple[Any, bool] = (values[at - 1], signs[at - 1] == "<=") if at else (-mp.inf, False)
+    high: tuple[Any, bool] = (values[at + 1], signs[at] == "<=") if at + 1 < len(values) else (mp.inf, False)
+    return [(*low, *high)] if low[0] < high[0] else None
+
+
+def _free(tree: Node) -> bool:
+    """Whether it holds a name whose value is not known."""
+    if tree[0] == "name":
+        return not _is_constant(tree)
+    return any(isinstance(part, tuple) and bool(part) and _free(part) for part in tree[1:])
+
+
+def _common(one: list[_Span], other: list[_Span]) -> list[_Span]:
+    both: list[_Span] = []
+    for a in one:
+        for b in other:
+            low = max((a[0], not a[1]), (b[0], not b[1]))
+            high = min((a[2], a[3]), (b[2], b[3]))
+            if low[0] < high[0]:
+                both.append((low[0], not low[1], high[0], high[1]))
+    return sorted(both)
+
+
+def _merged(spans: list[_Span]) -> list[_Span]:
+    done: list[_Span] = []
+    for span in sorted(spans, key=lambda span: (span[0], not span[1])):
+        last = done[-1] if done else None
+        if last and (span[0] < last[2] or (span[0] == last[2] and (span[1] or last[3]))):
+            end = max((last[2], last[3]), (span[2], span[3]))
+            done[-1] = (last[0], last[1], *end)
+        else:
+            done.append(span)
+    return done
+
+
+def _region_key(region: list[_Span]) -> str:
+    spans = (
+        f"{'[' if closed else '('}{_shown(low)}, {_shown(high)}{']' if ended else ')'}"
+        for low, closed, high, ended in region
+    )
+    return " cup ".join(sorted(spans))
+
+
 def _key(tree: Node) -> str:
     match tree[0]:
+        case "reals":
+            return _region_key(_region(tree) or [])
+        case "either" | "both":
+            return f"{tree[0]} " + "; ".join(sorted(_key(part) for part in tree[1:]))
+        case "without":
+            return f"{_key(tree[1])} without {_key(tree[2])}"
         case "set":
             return "{" + ", ".join(sorted(set(_spread(tree)))) + "}"
         case "bracket":
@@ -175,7 +322,10 @@ def _holds(tree: Node, kind: str) -> bool:
 
 def _apart(tree: Node) -> bool:
     """Whether it is several values or none, such as a tuple, which no side of an equation is subtracted from."""
-    return tree[0] in ("set", "bracket", "union", "matrix", "relation") or _holds(tree, "pm") or _holds(tree, "mp")
+    return tree[0] in _APART or _holds(tree, "pm") or _holds(tree, "mp")
+
+
+_APART = ("set", "bracket", "union", "matrix", "relation", "reals", "either", "both", "without")
 
 
 def _named(tree: Node) -> bool:
@@ -319,6 +469,10 @@ def _exact(tree: Node, depth: int) -> Fraction:
     if kind == "^":
         size = max(left.numerator.bit_length(), left.denominator.bit_length())
         # Known before it is raised, as above; in bits.
+        if right == Fraction(1, 2) and left >= 0:
+            top, below = isqrt(left.numerator), isqrt(left.denominator)
+            if Fraction(top, below) ** 2 == left:
+                return Fraction(top, below)
         if right.denominator != 1 or abs(right) > 1000 or size * abs(right) > 400:
             raise Unread("power")
         return left ** int(right)

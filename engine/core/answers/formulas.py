@@ -95,6 +95,7 @@ _RATE = re.compile(
     r"\s{0,2}(?:\^\s?\{?[0-9]\}?)?\s?\Z"
 )
 _REPEATING = re.compile(r"([0-9]{0,20})\.([0-9]{0,20})\\overline\s{0,2}\{?([0-9]{1,20})\}?")
+_REALS = re.compile(r"\\(?:mathbb|Bbb)\s{0,3}(?:\{\s?R\s?\}|R(?![A-Za-z]))(?!\s?\^)")
 Node = tuple[Any, ...]
 
 
@@ -112,7 +113,7 @@ def prepared(text: str) -> tuple[str, bool]:
     # Between two pieces of mathematics the delimiters say nothing.
     text = re.sub(r"(?<!\\)\$", " ", text) if not re.match(r"\$\s?[0-9]", text) else text[1:]
     text = text.replace("\\$", " ").replace("**", "^").rstrip(" .;")
-    text = _REPEATING.sub(_repeated, text)
+    text = _REALS.sub(r"\\reals ", _REPEATING.sub(_repeated, text))
     # A doubled backslash ends a row of a matrix, and half of it would read as a spacing command.
     text = _THIN.sub(" ", _JOINED.sub("", text.replace("\\\\", "\x00"))).replace("\x00", "\\\\")
     percent = text.endswith("%")
@@ -207,12 +208,17 @@ class Parser:
         return tree
 
     def listed(self) -> Node:
-        items = [self.relation()]
+        items, joints = [self.relation()], set[str]()
         # A comma and a word may stand together: '1, 2, and 3'.
-        while self.take(",", ";", "or", "and"):
-            self.take("or", "and")
+        while joint := self.take(",", ";", "or", "and", "lor", "vee", "land", "wedge"):
+            joints.add(self.take("or", "and") or joint)
             items.append(self.relation())
-        return items[0] if len(items) == 1 else ("set", *items)
+        if len(items) == 1:
+            return items[0]
+        if all(item[0] == "relation" and "=" not in item[1] and "in" not in item[1] for item in items):
+            # Conditions on a variable: "x < -1 or x > 3", "x > 1 and x < 3".
+            return ("either" if joints <= {"or", "lor", "vee"} else "both", *items)
+        return ("set", *items)
 
     def relation(self) -> Node:
         self.depth += 1
@@ -230,7 +236,8 @@ class Parser:
         parts = [self.sum()]
         while self.take("cup"):
             parts.append(self.sum())
-        return parts[0] if len(parts) == 1 else ("union", *parts)
+        tree: Node = parts[0] if len(parts) == 1 else ("union", *parts)
+        return ("without", tree, self.sum()) if self.take("setminus", "backslash") else tree
 
     def sum(self) -> Node:
         self.depth += 1
@@ -279,15 +286,8 @@ class Parser:
             return token not in _RELATIONS and token not in (
                 "rfloor",
                 "rceil",
-                "rangle",
-                "cup",
-                "or",
-                "and",
-                "pm",
-                "mp",
-                "times",
-                "cdot",
-                "div",
+                *("rangle", "cup", "or", "and", "lor", "land", "vee", "wedge", "pm", "mp", "times", "cdot", "div"),
+                *("mid", "setminus", "backslash"),
             )
         return kind in ("number", "name") or token in ("(", "{", "[", "\\{")
 
@@ -397,6 +397,8 @@ class Parser:
             return ("bracket", "(", ")", *items)
         if name in ("emptyset", "varnothing"):
             return ("set",)
+        if name in ("reals", "R", "Reals"):
+            return ("reals",)
         if name == "overline":
             raise Unread(name)
         if name == "log":
@@ -437,6 +439,14 @@ class Parser:
         if opening in ("\\{", "{") and self.take("\\}", "}"):
             return ("set",)
         items = [self.relation()]
+        if opening in ("\\{", "{") and self.take("mid", "|", ":"):
+            # "{x | x > 3}" is what it asks of x.
+            own = items[0][2] if items[0][:2] == ("relation", ("in",)) and items[0][3] == ("reals",) else items[0]
+            if own[0] != "name":
+                raise Unread(opening)
+            condition = self.listed()
+            self.need("}", "\\}")
+            return condition
         while self.take(",", ";"):
             items.append(self.relation())
         # Any of them: [0, 1) is an interval, and only those that match are brackets of grouping.

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
 _TAG = re.compile(
     # With a prefix of its model's, as in <seed:think>, or within bars.
     r"<\|?(?P<close>/)?(?!end_)(?:[a-z]{1,12}[:_])?(?:think|thinking|thoughts?|thought_process|thinking_process|reasoning|"
-    r"scratchpad|reflection|chain_of_thought|cot|(?:inner|internal)_monologue|antthinking)\s?(?:\s[^<>]{0,80})?\|?>"
+    r"analysis|rationale|reasons?|planning|scratchpad|reflection|chain_of_thought|cot|(?:inner|internal)_monologue|antthinking)\s?(?:\s[^<>]{0,80})?\|?>"
     r"|\u25c1(?P<kimi>/)?think\u25b7|\[(?P<bracket>/)?THINK\]|<\|(?:begin|start|(?P<ends>end))_(?:of_)?think(?:ing)?\|>"
     r"|<\|(?:begin|(?P<done>end))_of_thought\|>|<\|channel>thought\b|(?P<shut><channel\|>)"
     r"|<unused94>(?:thought\b)?|(?P<used><unused95>)|<\|inner_(?:prefix|(?P<suffix>suffix))\|>",
@@ -78,6 +79,11 @@ _SPELLED = {
     "\u2264": "<=",
     "\u2265": ">=",
     "\u221e": "\\infty ",
+    "\u211d": "\\mathbb{R}",
+    "\u2228": "\\vee ",
+    "\u2227": "\\wedge ",
+    "\u2216": "\\setminus ",
+    "\u2260": "!=",
     "\u03c0": "\\pi ",
     "\u222a": "\\cup ",
     "\u00b1": "\\pm ",
@@ -164,7 +170,11 @@ def visible(text: str) -> str:
     text = _LABEL.sub(r"\1", text) if "_" in text else text
     # Looked for before it is taken off: most replies have none of it, and every pattern reads all of them.
     text = _HIGHLIGHT.sub(r"\g<held>", text) if "==" in text else text
-    text = _STRUCK_OUT.sub("", text) if "~~" in text or "</" in text else text
+    # An <s> at the beginning is a token of its model.
+    struck = not text.startswith("<s>") and ("~~" in text or "</" in text)
+    text = _STRUCK_OUT.sub("", text) if struck else text
+    text = _ESCAPED.sub(r"<\1>", text) if "&lt;" in text else text
+    text = _next_turn_cut(text) if "\n" in text else text
     text = text if text.isascii() else _TICK.sub("", text)
     if text.startswith("analysis") and _BARE_CHANNEL.match(text):
         text = text.rpartition(_BARE_FINAL)[2] if _BARE_FINAL in text else ""
@@ -179,9 +189,9 @@ def visible(text: str) -> str:
     # Twice, for what is both bold and italic.
     for _ in range(2):
         text = _EMPHASIS.sub(r"\g<held>", text)
-    struck = [tag[0] for tag in _STRUCK.finditer(text)]
+    tags = [tag[0] for tag in _STRUCK.finditer(text)]
     # A pair of tags is struck-out text of HTML, and a closing one alone the end token of a model.
-    paired = bool(struck) and struck[0] == "<s>" and not text.lstrip().startswith("<s>")
+    paired = bool(tags) and tags[0] == "<s>" and not text.lstrip().startswith("<s>")
     text = _STARTS.sub("", text if paired else text.replace("<s>", ""))
     # Those a reply begins with end nothing of it.
     text = _LEADING.sub("", text)
@@ -189,6 +199,16 @@ def visible(text: str) -> str:
         if end[0] != "</s>" or not paired:
             return text[: end.start()]
     return text
+
+
+# "Human: ..." where a model goes on with what it would be asked next.
+_NEXT_TURN = re.compile(r"\n\s{0,4}(?:Human:\s|###\s?(?:Instruction|Human|User|Input)s?\b:?|\n\s{0,4}User:\s)")
+_ESCAPED = re.compile(r"&lt;(/?[a-z_:|]{3,30})&gt;", re.I)
+
+
+def _next_turn_cut(text: str) -> str:
+    turn = _NEXT_TURN.search(text)
+    return text[: turn.start()] if turn and text[: turn.start()].strip() else text
 
 
 def _without_thoughts(text: str) -> str:
@@ -200,7 +220,12 @@ def _without_thoughts(text: str) -> str:
         elif not thinking:
             parts.append(text[at : tag.start()])
         thinking, at = not closes, tag.end()
-    return "".join(parts) if thinking else "".join((*parts, text[at:]))
+    parts += [] if thinking else [text[at:]]
+    # What stood apart stays apart.
+    apart = (
+        f"{part}\n" if part[-1:].isalnum() and after[:1].isalnum() else part for part, after in pairwise((*parts, ""))
+    )
+    return "".join(apart)
 
 
 def latin(text: str) -> str:

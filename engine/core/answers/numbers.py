@@ -243,6 +243,7 @@ def _is_aside(text: str, number: Number) -> bool:
 def _without_ordinals(text: str) -> str:
     """Without the numbers of a list's points and of steps."""
     text = _STEP.sub("", text)
+    text = _BESIDE.sub("", text) if _last_digit(_BESIDE.sub("", text)) >= 0 else text
     places = {int(point[1]) for point in _POINT.finditer(text)}
     return _POINT.sub(lambda point: "\n" if {int(point[1]) - 1, int(point[1]) + 1} & places else point[0], text)
 
@@ -252,6 +253,12 @@ _POINT = re.compile(r"(?m)^[ \t*#>]{0,8}([0-9]{1,2})[.)][ \t]+(?=\S)")
 _STEP = re.compile(
     r"(?mi)^[ \t*#>_-]{0,8}(?:step|part|case|stage|phase|question|problem|example|round|figure|table|line|note)"
     r"[ \t]?#?[0-9]{1,3}[*_]{0,3}[ \t]?[:.)-]"
+)
+# What a reply says of itself, as "confidence: 90" below its answer.
+_BESIDE = re.compile(
+    r"(?mi)^[ \t*_\"'<-]{0,6}(?:confidence|certainty|probability of being correct|difficulty)(?:[ _](?:score|"
+    r"level|rating))?"
+    r"[\"'*_> \t]{0,4}[:=>\uff1a][^\n]{0,80}$"
 )
 _RAISED = re.compile(r"(?<=[A-Za-z])\^\{?-?[0-9]\}?")
 _CONCLUDES = re.compile(r"=|\b(?:is|are|was|equals|makes?|gives|or|total)\b", re.I)

@@ -16,7 +16,7 @@ from engine.core.answers.spelling import normalise, nothing_said, number_value, 
 from engine.core.answers.statements import LONGEST, Statement
 
 _SEVERAL = re.compile(
-    r"\s{0,3}(?!N/A\b)(?:(?i:both|either|options?)\s)?\(?[A-Z]\)?(?:(?:\s?[,/;]\s?|\s?,?\s(?:or|and|&)\s)(?:option\s)?\(?(?P<last>[A-Z])\)?+){1,25}"
+    r"\s{0,3}(?!N/A\b)(?:(?i:both|either|options?)\s)?\(?[A-Z]\)?(?:(?:\s?[,/;]\s?|\s?,?\s(?:or|and|&)\s)(?:option\s)?\(?(?P<last>[A-Z])(?![A-Za-z])\)?+){1,25}+"
     r"\s{0,2}(?:[.\]!}*;,]|\Z)"
 )
 _OR_LETTERED = re.compile(r"\s{0,3}\([A-Z]\)[^()]{1,120}\s{1,3}(?:or|o|ou|oder)\s{1,3}\((?P<last>[A-Z])\)[^()]{0,120}")
@@ -41,12 +41,27 @@ def letters_of(options: Sequence[str]) -> str:
 def letter_of_piece(piece: str, options: Sequence[str]) -> str | None:
     """The letter of a piece that is known to hold one."""
     piece = markup.plain(markup.latin(piece))
-    if options and (letter := _option(tidy(piece) or "", options)):
+    if options and (letter := _option(tidy(piece) or "", options) or _written_out(piece, options)):
         return letter
     letter = choices.letter_at(piece, letters_of(options))
     if letter is None and (behind := _SEVERAL.match(piece) or _BEHIND.match(piece)):
         letter = behind["last"] if behind["last"] in letters_of(options) else None
     return letter or (choices.letter_by_text(tidy(piece) or "", options) if options else None)
+
+
+_WITH_TEXT = re.compile(
+    r"[\s*_>#(\[\"'`$]{0,8}(?:[Oo]ption\s)?\(?(?P<letter>[A-Z])(?:[)\].:,*\s\u2013\u2014-]{1,4}|\s\()(?P<text>\S[^\n]*)"
+)
+
+
+def _written_out(piece: str, options: Sequence[str]) -> str | None:
+    """The letter that stands before its own option's text, whatever that says: "B) No", "D, I and II"."""
+    found = _WITH_TEXT.fullmatch(piece.strip(" }"))
+    place = ord(found["letter"]) - ord("A") if found else len(options)
+    if found is None or place >= len(options):
+        return None
+    said = normalise(tidy(found["text"]) or "")
+    return found["letter"] if said and said == normalise(_bare(options[place])) else None
 
 
 def lists(place: Statement, text: str, options: Sequence[str]) -> bool:
@@ -63,7 +78,7 @@ def lists(place: Statement, text: str, options: Sequence[str]) -> bool:
 def last_named(place: Statement, options: Sequence[str]) -> str | None:
     """Of "A or C" the last, as of two statements; of a box with options written out too. None: it names one."""
     piece = markup.plain(place.piece)
-    if options and _option(tidy(piece) or "", options):
+    if options and (_option(tidy(piece) or "", options) or _written_out(piece, options)):
         return None
     several = _SEVERAL.match(piece) or (_OR_LETTERED.fullmatch(piece) if place.boxed else None)
     if several:
@@ -97,13 +112,21 @@ _IS_BEST = (
     rf"\s(?:(?:is|would be|seems)\s(?:therefore\s|the\s){{0,2}}(?:{_SUITS}|better\b)|"
     r"(?:fits|remains|works)\b(?!\swith))"
 )
+_IS_RIGHT_ELSEWHERE = (
+    r"\s(?:ist|est|es|\u00e8|\u00e9|est\u00e1|is|jest)\s(?:(?:die|la|le|el|a|o|het|de)\s)?"
+    r"(?:richtig|korrekt|zutreffend|correcte?|exacte?|bonne|juste|correct[oa]|corrett[oa]|corret[oa]|cert[oa]|giust[oa]|juist|goed|"
+    r"poprawn[ay]|prawid\u0142ow[ay])e?r?s?\b|"
+    r"\s(?:является\s)?(?:правильн|верн)(?:ый|ая|ое|ым)|\s?\u662f(?:\u6b63\u786e|\u5bf9|\u6b63\u78ba)|"
+    r"\s?(?:\u756a)?(?:\u304c|\u306f)(?:\u6b63\u89e3|\u6b63\u3057\u3044|\u6b63\u7b54|\u9069\u5207)|\s?(?:\ubc88)?(?:\uc774|\uac00)\s(?:\uc815\ub2f5|\ub9de|\uc815\ud655)"
+)
 _REVERSED = re.compile(
     r"(?:\b(?:option|choice|answer|statement)\s{1,2})?[(*\"']{0,3}(?<![A-Za-z])(?P<letter>[A-Z])(?![A-Za-z'\u2019])"
-    rf"(?:(?!\.\s[A-Z]\s)[)\]*\"':.]{{1,3}}[^.\n]{{0,80}}?)?(?:{_IS_RIGHT}|{_IS_BEST})"
+    rf"(?:(?!\.\s[A-Z]\s)[)\]*\"':.]{{1,3}}(?:(?!\b[B-HJ-Z]\b)[^.\n]){{0,80}}?)?(?:{_IS_RIGHT}|{_IS_BEST}|{_IS_RIGHT_ELSEWHERE})"
 )
 _PICK = (
     r"\b(?:choose|pick|select|prefer|(?:[Gg]o|[Gg]oing) with|opt for|vote for|settle on|left with|leaves(?: us with)?|"
-    r"[Ii]t must (?:therefore )?be)"
+    r"[Ii]t must (?:therefore )?be|[Cc]hange my (?:answer|choice) to|(?:[Ww]e|I) conclude|"
+    r"[Ww]\u00e4hle|[Ee]scolho|[Ee]lijo|[Ee]scojo|[Cc]hoisis|[Ss]celgo|[Kk]ies|[Ww]ybieram|[Вв]ыбираю)"
 )
 _IT_IS = r"(?:[Ii]t|[Tt]hat|[Tt]his)(?:'s|\u2019s| is| has to be| would be| should be)"
 _PICKED = re.compile(
@@ -112,8 +135,16 @@ _PICKED = re.compile(
     r"\s(?:(?:the\s)?(?:option|choice|answer|letter|statement)\s)?"
     r"[(\[{\uff08\u3010*\"'`]{0,3}(?P<letter>[A-Z]|(?<=\()[a-j](?=\)))(?=[)\]}\uff09\u3011*\"'`.,:;!?]|\s?$|\s\(|\s[-\u2013\u2014]\s)"
     # Behind these an article, a pronoun or the first of a list may stand as well.
-    r"|(?:\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Cc]onclusion|[Ff]inally|[Oo]nly|think|believe|say|guess)|\u2234),?\s"
-    r"[(*]{0,3}(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!]|\s?$|\s(?:remains|fits|works|is left)\b)"
+    r"|(?:\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Cc]onclusion|[Ff]inally|[Oo]nly|think|believe|say|guess|"
+    r"after \w{1,12}ing|"
+    r"[Cc]onclude:|(?:best|next|right) (?:next )?(?:step|treatment|option) is|"
+    r"[Aa]lso|[Dd]aher|[Ff]olglich|[Dd]onc|[Pp]or (?:lo )?tanto|[Aa]s\u00ed que|[Qq]uindi|[Pp]ortanto|[Ll]ogo|"
+    r"[Dd]us|[Zz]atem|[Сс]ледовательно|[Зз]начит)|"
+    r"\u2234|\ub530\ub77c\uc11c|\u6240\u4ee5|\u56e0\u6b64|\u3057\u305f\u304c\u3063\u3066),?\s?"
+    r"[(*]{0,3}(?<![A-Za-z])(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!\u3002]|\s?$|(?<=\))\s[^\W\d_]|"
+    r"\s?(?:\uc785\ub2c8\ub2e4|\u3067\u3059)|\s(?:remains|fits|works|is left)\b)"
+    r"|\b(?:makes|making|leaves|leaving|[Oo]nly)\s(?:option\s)?[(*]{0,3}(?P<made>[A-Z])[)*]{0,3}\s(?:as\s)?"
+    r"(?:the\s(?:\w{1,12}\s)?(?:correct|only|best|right|answer|choice|option)|is\s(?:consistent|correct|true|left|possible|right))\b"
     # "故选B": in Chinese the verb alone states it.
     r"|[\u9009\u9078][\u62e9\u64c7]?[\s:\uff1a(\uff08*]{0,4}(?P<han>[A-Z])(?![A-Za-z])"
     r"|^\s{0,3}(?:=>|->|\u2192|\u21d2)\s?[(*]{0,3}(?P<led>[A-Z])[)*]{0,3}[.]?\s?$",
@@ -159,6 +190,11 @@ def unstated(text: str, options: Sequence[str]) -> str | None:
         by_value = choices.letter_by_text(said, options) if number_value(said) is not None else None
         if letter := _option(said, options) or by_value:
             return letter
+    if options:
+        above, _, last = text[-2 * LONGEST :].rpartition("\n")
+        letter = _written_out(_bare(last), options) if not _ITEM.match(above.rstrip().rpartition("\n")[2]) else None
+        if letter:
+            return letter
     if _NONE.search(text[max(0, len(text) - _ENDS) :]):
         # Which may be an option of its own.
         none = [choices.lettered(place) for place, option in enumerate(options) if nothing_said(option) == "none"]
@@ -173,8 +209,9 @@ def unstated(text: str, options: Sequence[str]) -> str | None:
 # "A) Incorrect", "- B: correct, as ...", "C ✓": options that are each called right or wrong.
 _TICKED, _CROSSED = "\u2713\u2714\u2705", "\u2717\u2718\u274c"
 _VERDICT = re.compile(
-    rf"(?:(?<![\s\S])|(?<=\n)|(?<=[.;,?!:{_TICKED}{_CROSSED}] ))[\s*_>-]{{0,6}}(?:[Oo]ption\s)?\(?(?P<letter>[A-Z])\)?"
-    r"[*_]{0,3}\s?[).:\u2013-]{0,2}[*_\s]{1,4}(?:(?:is|this is|is also)\s)?"
+    rf"(?:(?<![\s\S])|(?<=\n)|(?<=[.;,?!:{_TICKED}{_CROSSED}] ))[\s*_>|-]{{0,6}}(?:[Oo]ption\s|"
+    rf"[Ii]s it\s)?\(?(?P<letter>[A-Z])\)?"
+    r"[*_]{0,3}\s?[).:?|\u2013-]{0,2}[*_\s]{1,4}(?:(?:is|this is|is also)\s)?"
     rf"(?:(?P<right>(?i:correct|right|true|yes)\b|[{_TICKED}])|"
     rf"(?i:incorrect|wrong|false|no|not correct)\b|[{_CROSSED}])"
 )
@@ -201,7 +238,7 @@ _NAMED = re.compile(r"(?<![A-Za-z'\u2019])[B-HJ-Z](?![A-Za-z'\u2019])|\(A\)")
 
 # What is said of an option on the way to another.
 _ONLY_SEEMS = re.compile(
-    r"[)*\"']{0,3}\s(?:is|was|seems|looks|might|may|could|appears|sounds)\s(?:[^.!?\n]{1,80}?)\b(?:but|however|yet|although)\b"
+    r"[)*\"']{0,3}\s(?:is|was|would|could|seems|looks|might|may|could|appears|sounds)\s(?:[^.!?\n]{1,80}?)\b(?:but|however|yet|although)\b"
 )
 
 

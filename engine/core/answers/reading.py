@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.core.answers import choices, expressions, markup, numbers, picks, removed, verdicts, words
+from engine.core.answers import bounds, choices, expressions, markup, numbers, picks, removed, verdicts, words
 from engine.core.answers.spelling import MAX_ANSWER, normalise, nothing_said, tidy, unpolite
 from engine.core.answers.statements import LONGEST, Statement, first_box, statements
 from engine.core.records import AnswerKind, Which
@@ -67,7 +67,7 @@ def extract(text: str, kind: AnswerKind, *, statement: Which = "last", options: 
     `statement` says which of several stated answers counts, `options` are the texts of a choice's options in order."""
     if removed.is_note(text):
         return removed.kept(text)
-    text = _shown(text, kind)
+    text = _shown(text, kind, options)
     every = statements(text)
     stated = _stated(text, every, kind, options)
     if not stated:
@@ -76,11 +76,33 @@ def extract(text: str, kind: AnswerKind, *, statement: Which = "last", options: 
     if statement == "last" and _WITHDRAWN.match(text, place.end):
         taken_back = [replace(each, piece="") if each.end == place.end else each for each in every]
         return _unstated(text, taken_back, kind, options)
-    if kind != "choice" or statement != "last" or not answer:
+    if statement != "last" or not answer:
         return answer
-    return picks.last_named(place, options) or answer
+    if kind in ("word", "text"):
+        return _mended(text[place.end : place.end + LONGEST]) or answer
+    return answer if kind != "choice" else picks.last_named(place, options) or answer
 
 
+def _mended(text: str) -> str | None:
+    """The short text that a correction puts in place of the one before it: "Paris. Wait, no, London."."""
+    said = deque(_MENDS.finditer(text), maxlen=1)
+    return tidy(markup.plain(said[0]["said"])) if said else None
+
+
+_MENDS = re.compile(
+    r"(?:[.!?;,\u2026\n]|\s[-\u2013\u2014])[\s*_.\u2026-]{0,6}"
+    r"(?:(?:(?:wait|no|hmm+|oops|correction|sorry|edit|(?:let me|i) correct (?:that|this|myself)|my mistake|"
+    r"i was wrong|actually|"
+    r"scratch that|that(?:['\u2019]s|\sis|\swas) (?:wrong|not right|"
+    r"incorrect))(?:\s?[,.:!\u2026\u2014-]{1,3}\s{1,2}|\n)|"
+    r"(?:actually|i mean|make that|wait,? no|no,? wait)[,:]?\s){1,4}"
+    r"(?:(?:it|this|that)(?:['\u2019]s|\sis|\sshould be|\smust be)\s(?:actually\s)?|the answer is\s)?)"
+    r"(?!(?:yes|not?[.,]?|really|correct|right|doubt|questions?|problem|other|one|thanks?|let|that|this|it|i|we|is|wait|need|way|"
+    r"for|so|there|actually|sorry|hmm|oops|the answer)\b)"
+    r"(?P<said>(?:(?!(?:is|was|are|were|has|does|because)\b)[^\s.!?,;:]{1,30}(?:\s|(?=[.!]|\s?\Z|[*_]|\n))){1,4})"
+    r"(?:(?<=\n)|(?=[.!][*_\s]|[.!]?[*_\"']{0,4}(?:\n|\Z)))",
+    re.I,
+)
 _WITHDRAWN = re.compile(
     r"(?:[^\n.!?]|\.(?=[0-9])){1,80}[.!?\u2026]{1,3}\s{1,2}(?:(?:wait|no|hmm|oops|sorry|actually|but)[\s,.!\u2026-]{1,4}){0,3}"
     r"(?:that|this|it)(?:['\u2019]s|\sis|\swas)\s(?:wrong|incorrect|not (?:right|correct))\b",
@@ -92,7 +114,7 @@ _WITHDRAWN = re.compile(
 def stated(text: str, kind: AnswerKind, options: Sequence[str] = ()) -> tuple[str, ...]:
     """The different answers that a completion states, in order; empty where it states none."""
     every: dict[str, None] = {}
-    text = _shown(text, kind)
+    text = _shown(text, kind, options)
     for place, answer in _stated(text, statements(text), kind, options):
         if answer:
             every[answer] = None
@@ -113,12 +135,13 @@ def listed(text: str) -> list[str]:
     return [line[:MAX_ANSWER] for line in lines if line]
 
 
-def _shown(text: str, kind: AnswerKind) -> str:
+def _shown(text: str, kind: AnswerKind, options: Sequence[str] = ()) -> str:
     """What of a reply is read; in a formula the looks of a letter may be its meaning."""
     text = markup.visible(text)
     if kind == "expression":
         return text
     text = markup.unstyled(text)
+    text = choices.latin(text, options) if kind == "choice" else text
     return markup.unpaired(text) if kind in ("choice", "yes_no") else text
 
 
@@ -131,6 +154,9 @@ def _stated(
     for place in every:
         if place.denied and (denied := _denied(place, kind, options)):
             read.append((place, denied[0]))
+        if place.corrects and kind in ("word", "text") and re.match(r"\W{0,4}(?:yes|no)\b\W", f"{place.piece} ", re.I):
+            # "Actually, yes." says nothing else of "Paris.".
+            continue
         if not place.piece or (place.noun and kind != "choice" and not _heads(place, text)):
             continue
         if kind == "choice" and picks.lists(place, text, options):
@@ -212,17 +238,23 @@ def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: 
         return _read(Statement(asked.start(), asked.start("said"), asked["said"]), text, kind, options)[0]
     fenced = _FENCED.fullmatch(text)
     text = fenced[1] if fenced else text
+    if kind in ("number", "expression") and (denial := _no_answer(text)):
+        return "no solution" if kind == "expression" and "solution" in denial.lower() else None
     if kind == "number":
         # In words only where they stand alone, as a line of their own at the end.
         last = text.rstrip().rpartition("\n")[2].strip() if len(text) else ""
         line = markup.plain(markup.latin(last)) if len(last) <= 2 * _LINE else ""
-        digits = words.whole(line)
+        labelled = _LABELLED.fullmatch(line)
+        digits = words.whole(line) or (words.alone(labelled["said"] or labelled["is"]) if labelled else None)
         if digits:
             return _number(digits)[0]
         if line and last == text.strip() and _ARITHMETIC.fullmatch(line):
             # Left open, it answers nothing: it may be the question said again.
             number = numbers.single(line)
             return number.spelled if number else None
+        every_number = numbers.numbers(line)
+        if len(every_number) == 1 and bounds.alone(line[: every_number[0].start], line[every_number[0].end :]):
+            return None
         number = numbers.last_number(_undenied(text, every))
         return number.spelled if number else None
     if kind == "yes_no":
@@ -231,7 +263,7 @@ def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: 
         return (
             own
             or verdicts.verdict(opening)
-            or verdicts.verdict(re.split(r"[.,;:!\n]", opening, maxsplit=1)[0])
+            or verdicts.verdict(re.split(r"[.,;:!\n](?![0-9])", opening, maxsplit=1)[0])
             or verdicts.verdict(opening.rpartition("\n")[2])
             or verdicts.judged(opening)
             or verdicts.called(text)
@@ -247,14 +279,15 @@ def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: 
         maths = deque(_MATHS.finditer(text), maxlen=1)
         # A short line is itself the formula, unless its formula is marked and words stand around.
         if short and line and not (maths and re.search(r"[A-Za-z]{2}", _MATHS.sub(" ", line))):
-            return _expression(line)
+            return _expression(_SUBJECT.sub("", line))
         if maths:
-            inner = next(group for group in maths[0].groups() if group)
-            return _expression(inner.rpartition("=")[2])
+            return _expression(_concluded(text, maths[0]))
         number = numbers.last_number(_undenied(text, every))
         return number.spelled if number else None
     if kind == "text" and short and "\\begin" in line:
         return _expression(line)
+    if short and (mended := _mended(line)):
+        return mended
     # Of words and texts only a whole short line counts: the last word of an explanation is no answer.
     # "1. Paris" counts a point.
     said = markup.plain(line)
@@ -307,6 +340,51 @@ def _undenied(text: str, every: Sequence[Statement]) -> str:
     return text
 
 
+# "Total: seven", "Sum = twelve", "Ergebnis: sieben": a label and a number in words.
+_LABELLED = re.compile(
+    r"(?!(?:first|second|third|then|next|step|note|hint|point|part|question|q)\b)"
+    r"(?:[^\W\d_]{1,20},?\s){0,4}[^\W\d_]{1,20}\s{0,2}[:=]\s{0,3}(?P<said>[^:=\d]{1,60})|"
+    r"(?:so\s|thus\s|hence\s)?(?:the\s)?(?:\w{1,12}\s){0,2}(?:total|sum|result|count|number|product|difference|amount)"
+    r"(?:\s\w{1,20}){0,4}\s(?:is|comes to|equals)\s(?P<is>[^:=\d]{2,60})",
+    re.I,
+)
+# Said outright, in the first or the last sentence of a reply.
+_NO_ANSWER = re.compile(
+    r"\W{0,4}(?:(?:so|thus|therefore|hence|however|unfortunately|sorry|but|since|as),?\s){0,2}(?:"
+    r"there(?:['\u2019]s|\s(?:is|are|exists?))\s(?:no|not an?)\s(?:(?:single|unique|correct|right|valid|definite|"
+    r"definitive|"
+    r"real|possible|such|clear|numerical|numeric|direct)\s){0,2}(?:answers?|solutions?)(?!\sin|\sof|\s(?:with|where|between|less|other|"
+    r"greater|but|except|yet|until|key)\b)|"
+    r"(?:the|this|that|our)\s(?:\w{1,12}\s)?(?:problem|question|equation|system|inequality)\s(?:has|have)\sno\s(?:\w{1,12}\s)?"
+    r"(?:answers?|solutions?)(?!\sin\b)|"
+    r"(?:(?:it|this|that|the\s(?:\w{1,12}\s)?(?:answer|question|problem|number|value|result|total))\s(?:can\s?not|"
+    r"can['\u2019]t|could not)\sbe\s"
+    r"(?:determined|answered|solved|known)|"
+    r"(?:it is|it['\u2019]s|this is)\s(?:impossible|not possible)\sto\s(?:determine|say|tell|know|answer|solve)|"
+    r"(?:I|we|you|one)\s(?:can\s?not|can['\u2019]t|am unable to|are unable to)\s(?:determine|answer|solve|provide|"
+    r"give)\s(?:it\b|this\b|that\b|"
+    r"an?\s\w{0,12}\s?answer|the\s(?:\w{1,12}\s)?(?:answer|question|problem|number|total)|how many|how much)|"
+    r"there(?:['\u2019]s|\sis(?:n['\u2019]t)?)\s(?:not\s|no\s)?(?:enough|insufficient)\s(?:information|info|data))"
+    r"(?![^.!?\n]{0,40}\b(?:directly|yet|exactly|unless|until|alone|without (?:first|more steps))\b))",
+    re.I,
+)
+_CONCLUDING = re.compile(
+    r"\b(?:so|thus|therefore|hence|in total|altogether)\b[^.!?\n]{0,200}[0-9]|"
+    r"\n\s{0,4}[*_]{0,3}(?:A|final|total|sum|result)\s?[:=][^\n]{0,200}[0-9]",
+    re.I,
+)
+
+
+def _no_answer(text: str) -> str | None:
+    """The sentence by which a reply says outright that there is no answer; None: it does not, or it gives one."""
+    text = text.strip()
+    first = re.split(r"(?<=[.!?])\s|\n", text[:LONGEST], maxsplit=1)[0]
+    if _NO_ANSWER.match(first):
+        return None if _CONCLUDING.search(text[len(first) :][-LONGEST:]) else first
+    last = re.split(r"(?<=[.!?])\s|\n", text[-LONGEST:])[-1]
+    return last if _NO_ANSWER.match(last) else None
+
+
 def _head(piece: str) -> str:
     """The clause that states, without what explains it."""
     end = _CLAUSE.search(piece)
@@ -314,8 +392,8 @@ def _head(piece: str) -> str:
 
 
 def _number(piece: str) -> tuple[str | None, bool]:
-    wrapped = _BRACKETS.match(piece)
-    piece = words.in_digits(unpolite((wrapped[1] or wrapped[2]) if wrapped else piece))
+    wrapped = _BRACKETS.match(unpolite(piece))
+    piece = words.in_digits((wrapped[1] or wrapped[2]) if wrapped else unpolite(piece))
     head = _head(piece)
     if _UNKNOWNS.search(piece[: len(head) + 8]):
         # Two unknowns are two numbers.
@@ -325,9 +403,12 @@ def _number(piece: str) -> tuple[str | None, bool]:
         head = piece if len(piece) <= _LINE else head
     if not any(digit.isdecimal() for digit in head):
         return None, False
+    clause = head
     head = _WORDED_SIGN.sub(lambda sign: f"{sign[1]}-", head)
     # Sentences of some languages go on behind their number without a space.
-    head = _UNSPACED.sub("", head)
+    ended = _UNSPACED.search(head)
+    behind = (head[ended.start() :] if ended else "") + piece[len(clause) :]
+    head = head[: ended.start()] if ended else head
     # Of "3 + 4 = 7 apples" the 7: the first number after the last equals sign.
     *before_it, after = _EQUALITY.split(_EQUALS.sub("=", head))
     before, equals = "=".join(before_it), bool(before_it)
@@ -335,7 +416,7 @@ def _number(piece: str) -> tuple[str | None, bool]:
     if not every:
         return None, True
     first = every[0]
-    if _bounds((after or before)[: first.start], (after or before)[first.end :]):
+    if bounds.bounds((after or before)[: first.start], (after or before)[first.end :] + behind):
         return None, True
     operand = re.match(
         r"\s{0,2}(?:[*/^+]|-(?=\s{1,2}(?![A-Za-z]{2}))|\\sqrt|\\pi|sqrt)\s{0,2}[\\({0-9a-zA-Z]",
@@ -358,28 +439,12 @@ _GOES_ON = "\u3068|\u3084|\u304b|\u307e\u305f\u306f|\u304b\u3089|\ub610\ub294|\u
 _UNSPACED = re.compile(
     rf"(?<=[0-9A-Za-z)%\]])(?!\s?(?:{_GOES_ON})\s?[0-9])\s?[\u3040-\u309f\u3131-\u318e\uac00-\ud7a3]{{1,12}}[\s\S]*\Z"
 )
-_BOUND = re.compile(
-    r"(?:\b(?:greater|larger|bigger|more|less|fewer|smaller|higher|lower)\sthan|\b(?:at\s(?:least|most)|up\sto)|"
-    r"(?<![A-Za-z])[A-Za-z)]\s?[/*^]|(?<![A-Za-z])[b-z]\s?\+|(?<![A-Za-z])[k-z]\s?-|"
-    r"\\pm|\\mp|[<>\u2260\u00b1]=?|\\(?:leq?|geq?|neq?|lt|gt)\b)\s{0,3}[$\u20ac]?\Z"
-)
-_BOUNDED = re.compile(
-    r"\s{0,3}(?:\\pm|\\mp|\+/-|\u00b1|[<>]=?\s{0,3}\\?[A-Za-z]|\\(?:leq?|geq?|lt|gt)\b|i(?![A-Za-z0-9])|[a-z]\s?[-+]\s?[0-9(a-z\\]|[nqruxyz](?![A-Za-z0-9\\])|[xyzn]\s?\^|"
-    r"(?:and|&)\s[-$\u20ac]?[0-9][0-9.,]{0,20}(?:\s{0,2}(?:\Z|[.;!?])))"
-)
-
-
-def _bounds(before: str, after: str) -> bool:
-    """Whether a number is a bound, one of two, or part of something that is no number: x > 3, 3 \u00b1 1, 2x + 1."""
-    return bool(_BOUND.search(before) or _BOUNDED.match(after))
-
-
 _UNIT = (
     r"(?:hours?|hrs?|h|minutes?|mins?|seconds?|secs?|days?|weeks?|months?|years?|feet|foot|ft|inch(?:es)?|pounds?|lbs?|"
     r"ounces?|oz|dollars?|cents?|kilometers?|km|met(?:er|re)s?|m|cm|kg|kilograms?|grams?|g|thousand|hundred|dozen)"
 )
 _COMPOUND = re.compile(
-    rf"\s?{_UNIT}\b,?\s(?:and\s)?[0-9]{{1,12}}(?:\.[0-9]{{1,12}})?\s?{_UNIT}(?![A-Za-z])|\s(?:and\s)?[0-9]{{1,3}}\s(?:thousand|hundred|million)\b",
+    rf"\s?{_UNIT}\b,?\s(?:and\s)?[0-9]{{1,12}}(?:\.[0-9]{{1,12}})?\s?(?:{_UNIT}|in(?=[\s.]{{0,3}}\Z))(?![A-Za-z])|\s(?:and\s)?[0-9]{{1,3}}\s(?:thousand|hundred|million)\b",
     re.I,
 )
 
@@ -392,10 +457,48 @@ def _delimited(piece: str, text: str, at: int) -> str:
         closing = {"\\[": "\\]", "\\(": "\\)"}.get(opened[1], opened[1])
         end = re.compile(rf"(?<!\\){re.escape(closing)}").search(text, start, start + LONGEST)
         if end and end.start() > start:
-            return text[start : end.start()]
+            said, behind = text[start : end.start()], text[end.end() : end.end() + LONGEST]
+            other = _OR_MATHS.match(behind)
+            while other and _apart(said, other):
+                said, behind = (
+                    rf"{said} \text{{ {other['or']} }} {other['said'] or other['paren']}",
+                    behind[other.end() :],
+                )
+                other = _OR_MATHS.match(behind)
+            return said
     inner = next(iter(_MATHS.finditer(piece)), None)
     return next(group for group in inner.groups() if group) if inner and inner.start() < 40 else piece
 
+
+# "$x < -1$ or $x > 3$" is one answer.
+_OR_MATHS = re.compile(
+    r"\s?,?\s(?P<or>or|and)\s(?:\$(?P<said>[^$\n]{1,200})\$|\\\((?P<paren>[^\n]{1,200}?)\\\))(?=\s?(?:[.,;!]|\Z|\n|or\b|and\b))"
+)
+
+
+def _apart(said: str, other: re.Match[str]) -> bool:
+    """Whether the formula behind an "or" is another one, and not the one before it said again."""
+    return not expressions.equal(said, other["said"] or other["paren"])
+
+
+def _concluded(text: str, last: re.Match[str]) -> str:
+    """The formula that the last mathematics of a text comes to: what follows its last equals sign, or all of it."""
+    inner = next(group for group in last.groups() if group)
+    before = text[max(0, last.start() - LONGEST) : last.start()]
+    joined = _MATHS_OR.search(before)
+    if joined and not expressions.equal(joined["said"] or joined["paren"], inner):
+        return rf"{joined['said'] or joined['paren']} \text{{ {joined['or']} }} {inner}"
+    several = re.search(r"=.*(?:\\text\s?\{\s?(?:or|and)\s?\}|\b(?:or|and)\b).*=", inner, re.S)
+    # "2x + 3y = 6" is an equation, and not the value of its left side.
+    return inner if several or _EQUATION.fullmatch(inner.strip()) else inner.rpartition("=")[2]
+
+
+# "Therefore, the solution set is".
+_SUBJECT = re.compile(
+    r"\A(?:(?:therefore|so|thus|hence),?\s)?(?:the|its|our)\s(?:[a-z]{1,12}\s){1,4}(?:is|are|equals)\s(?=\S)", re.I
+)
+_EQUATION = re.compile(r"[^=]{0,80}(?:[xyz][^=A-Za-z\\]{0,20}[-+][^=]{0,40}[xyz]|[xyz]\^)[^=]{0,80}=[^=]{1,40}")
+_MATHS_OR = re.compile(r"(?:\$(?P<said>[^$\n]{1,200})\$|\\\((?P<paren>[^\n]{1,200}?)\\\))\s?,?\s(?P<or>or|and)\s\Z")
 
 _QUOTED = re.compile(r"[\"\u201c]([^\"\u201c\u201d]{1,400})[\"\u201d]\.?")
 
@@ -412,7 +515,7 @@ def _expression(piece: str) -> str | None:
     text = re.sub(r"[\s*_`.,;]+$", "", text)
     for closing in ("\\]", "\\)", "$$", "$"):
         text = text.removesuffix(closing).rstrip(" .,;")
-    end = re.search(r"\.\s+[A-Z]", text)
+    end = re.search(r"\.\s+[A-Z]|,?\s(?:because|since)\s", text)
     text = text[: end.start()] if end else text
     filler = _FILLER.match(text)
     text = text[filler.end() :] if filler and filler.end() < len(text) else text

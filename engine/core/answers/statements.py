@@ -25,13 +25,14 @@ _T = TypeVar("_T")
 _WORDS = (
     "answers?|ans|antwort|lösung|ergebnis|réponse|reponse|respuesta|solución|risposta|resposta|antwoord|odpowiedź|"
     "odpowiedz|ответ|відповідь|cevap|cevabı|yanıt|yanıtı|svar|svaret|odpověď|jawaban|jawabannya|vastaus|válasz|"
-    "răspuns|răspunsul|απάντηση|đáp án|câu trả lời|उत्तर|जवाब|الإجابة|الاجابة|إجابة|الجواب|جواب|پاسخ|ה?תשובה"
+    "răspuns|răspunsul|απάντηση|đáp án|câu trả lời|उत्तर|जवाब|الإجابة|الاجابة|إجابة|الجواب|جواب|پاسخ|ה?תשובה|"
+    "jibu|jawapan"
 )
-_UNSPACED = r"答案|正解|答え|解答|回答|答(?=\s{0,2}[:：])|정답|답변|답(?=[은이:：\s])|คำตอบ"
+_UNSPACED = r"答案|正解|答え|解答|回答|答(?=\s{0,2}[:：])|정답|답변|답(?=[은이:：\s])|คำตอบ|উত্তর|জবাব|సమాధానం|జవాబు"
 # Nouns that name an answer where options are.
 _NOUNS = (
     "options?|choices?|alternatives?|statements?|responses?|letter|conclusion|solution|result|picks?|selection|guess|verdict|"
-    "opción|opcion|opzione|opção|alternativa|lettre|letra|lettera|buchstabe|wariant|вариант|seçenek"
+    "opción|opcion|opzione|opção|optie|alternativa|lettre|letra|lettera|buchstabe|wariant|вариант|seçenek|विकल्प"
 )
 _PLURAL = frozenset(("options", "choices", "alternatives", "statements", "responses"))
 _HAN_NOUNS = "选项|選項|選択肢"
@@ -53,11 +54,12 @@ _SIGNS = (
 )
 _BE = (
     r"\b(?:is|are)\b|(?<![A-Za-z])['\u2019]s\b(?=[\s:])|"
-    r"\b(?:would|should|must|will|has to|seems to|appears to|ought to) be\b"
+    r"\b(?:would|should|must|will|has to|seems to|appears to|ought to) (?:therefore |thus |then )?be\b|"
+    r"\b(?:equals|(?:turns|works|comes) out (?:to be|to)|comes to|amounts to|evaluates to|happens to be)\b"
 )
 _COPULAS = (
     "ist|lautet|betr\u00e4gt|est|es|\u00e9|\u00e8|is|jest|to|\u00e4r|er|je|adalah|on|este|\u03b5\u03af\u03bd\u03b1\u03b9|l\u00e0|"
-    "\u0939\u0948|\u0647\u064a|\u0647\u0648|\u044d\u0442\u043e|\u05d4\u05d9\u05d0|\u05d4\u05d5\u05d0"
+    "\u0939\u0948|ni|হল|হলো|\u0647\u064a|\u0647\u0648|\u044d\u0442\u043e|\u05d4\u05d9\u05d0|\u05d4\u05d5\u05d0"
 )
 _IS = re.compile(rf"{_BETWEEN}(?P<is>(?:{_BE})(?:\s*[:=])?|{_SIGNS})", re.I)
 # Where the verb comes last, or is left out: "Cevap B", "उत्तर 42 है".
@@ -108,6 +110,8 @@ class Statement:
     """Of a denial its words, such as "not enough information", which may be a label as well."""
     labelled: bool = False
     """Whether the denied words stand behind a colon, in a box or in a tag, as a label does."""
+    corrects: bool = False
+    """Whether it says what is so instead of what was said before."""
 
 
 def statements(text: str) -> list[Statement]:
@@ -117,7 +121,8 @@ def statements(text: str) -> list[Statement]:
         first = min(statement.end for statement in found)
         corrected = _some(_CORRECTED.finditer(text, first + 1))
         found += [
-            Statement(m.start(), m.end(), text[m.end() : m.end() + LONGEST].partition("\n")[0]) for m in corrected
+            Statement(m.start(), m.end(), text[m.end() : m.end() + LONGEST].partition("\n")[0], corrects=True)
+            for m in corrected
         ]
     return sorted(found, key=lambda statement: (statement.end, statement.boxed))
 
@@ -134,13 +139,13 @@ def _some(places: Iterator[_T]) -> list[_T]:
 
 # A tag without its other half is the form of a last line, said again.
 _NAMED = "answer final_answer finalanswer final ans choice option letter result solution output"
-_TAGGED = "|".join(rf"<{tag}>(?=(?:[^<]|<(?!/)){{0,{LONGEST}}}</{tag}>)" for tag in _NAMED.split())
+_TAGGED = "|".join(rf"<{tag}(?:\s[^<>]{{0,80}})?>(?=(?:[^<]|<(?!/)){{0,{LONGEST}}}</{tag}>)" for tag in _NAMED.split())
 # Most letters of a text begin none of a hundred words: looked at first, that takes a third of the time.
 _FIRST = "".join(sorted({word[0] for word in f"{_WORDS}|ת|{_NOUNS}|{_UNSPACED}|{_HAN_NOUNS}".split("|")}))
 _MARKER = re.compile(
     rf"(?=[#\[<{_FIRST}])(?:####|\[\[|{_TAGGED}|"
-    # An underscore parts words of a key.
-    rf"(?:\b|(?<=_))(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))(?:\b|(?=_))|{_UNSPACED}|(?P<han>{_HAN_NOUNS}))",
+    # An underscore parts words of a key, and so does a capital.
+    rf"(?:\b|(?<=_)|(?<=\bfinal))(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))(?:\b|(?=_))|{_UNSPACED}|(?P<han>{_HAN_NOUNS}))",
     re.I,
 )
 # A line that is nothing but its marker: the answer stands below.
@@ -316,7 +321,7 @@ _POINTS = 12
 _SHORT, _FEW = 30, 3
 _NOT_BELOW = re.compile(r"[-*#]{3}|[#|>]\s|step\b", re.I)
 # "उत्तर 42 है", "Cevap 42 olur".
-_OF_VERB_LAST = frozenset(("उत्तर", "जवाब", "cevap", "cevabı", "yanıt", "yanıtı", "پاسخ", "جواب"))
+_OF_VERB_LAST = frozenset(("उत्तर", "जवाब", "cevap", "cevabı", "yanıt", "yanıtı", "پاسخ", "جواب", "विकल्प"))
 _VERB_LAST = re.compile(
     r"\s{1,2}(?P<said>(?!\s|[:=\uff1a]|-(?!\s?\d)|यह|है)[^\n:]{1,80}?)\s(?:है|हैं|होगा|olur|olacaktır|olmalıdır|است|می‌شود)[\s.।!*]{0,6}(?:\n|\Z)"
 )

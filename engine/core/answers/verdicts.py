@@ -6,7 +6,7 @@ import re
 
 from engine.core.answers.statements import LONGEST
 
-YES_NO = re.compile(r"(?<![A-Za-z0-9_\u00c0-\u024f])(yes|no)(?![A-Za-z0-9_\u00c0-\u024f]|-\w)", re.I)
+YES_NO = re.compile(r"(?<![A-Za-z0-9_\u00c0-\u024f])(yes|no)(?![A-Za-z0-9_\u00c0-\u024f]|-\w|\.[0-9])", re.I)
 TRUE_FALSE = re.compile(r"(?<![A-Za-z0-9_])(yes|no|true|false)(?![A-Za-z0-9_])", re.I)
 _CALLED = re.compile(
     r"\b(?:the|this|that)\s(?:\w{1,20}\s)?(?:statement|claim|assertion|proposition|sentence|conclusion|hypothesis)\b"
@@ -31,11 +31,11 @@ _STATES = re.compile(
 )
 _YES = (
     "ja|oui|s[i\u00ed\u00ec]|sim|tak|evet|\u0434\u0430|\u0442\u0430\u043a|\u306f\u3044|\u662f\u7684|\u662f|\u5bf9|\u5c0d|\uc608|\ub124|\u0646\u0639\u0645|\u0939\u093e\u0901|\u0939\u093e\u0902|"
-    "\u05db\u05df|\u0628\u0644\u0647|\u03bd\u03b1\u03b9|ano|kyll\u00e4|igen|da|ya|iya|c\u00f3|\u0e43\u0e0a\u0e48"
+    "\u05db\u05df|\u0628\u0644\u0647|\u03bd\u03b1\u03b9|ano|kyll\u00e4|igen|da|ya|iya|ndiyo|হ্যাঁ|হাঁ|అవును|c\u00f3|\u0e43\u0e0a\u0e48"
 )
 _NO = (
     "nein|non|n\u00e3o|nee|nie|hay\u0131r|\u043d\u0435\u0442|\u043d\u0456|\u3044\u3044\u3048|\u4e0d\u662f|\u5426|\u4e0d\u5bf9|\u4e0d\u5c0d|\u4e0d|\uc544\ub2c8\uc624|\uc544\ub2c8\uc694|\u0644\u0627|\u0928\u0939\u0940\u0902|"
-    "\u05dc\u05d0|\u062e\u06cc\u0631|\u03cc\u03c7\u03b9|ne|ei|nem|nej|nei|nu|tidak|kh\u00f4ng|\u0e44\u0e21\u0e48\u0e43\u0e0a\u0e48|\u0e44\u0e21\u0e48"
+    "\u05dc\u05d0|\u062e\u06cc\u0631|\u03cc\u03c7\u03b9|ne|ei|nem|nej|nei|nu|tidak|hapana|না|కాదు|లేదు|kh\u00f4ng|\u0e44\u0e21\u0e48\u0e43\u0e0a\u0e48|\u0e44\u0e21\u0e48"
 )
 _ELSEWHERE = re.compile(
     rf"[\s*_\"'`(\u300c\u300e\u201c]{{0,4}}(?:(?P<yes>{_YES})|{_NO})[\s*_\"'`)\u300d\u300f\u201d]{{0,4}}"
@@ -64,7 +64,7 @@ def verdict(text: str) -> str | None:
 
 _AGREED = "yes, true, y, yep, yeah, affirmative, absolutely, definitely, certainly, of course"
 _DENIED = (
-    "no, false, n, nope, not true, it is not true, negative, absolutely not, definitely not, of course not, "
+    "no, false, n, nope, nah, not true, it is not true, negative, absolutely not, definitely not, of course not, "
     "certainly not, not at all"
 )
 _VERDICTS = dict.fromkeys(_AGREED.split(", "), "yes") | dict.fromkeys(_DENIED.split(", "), "no")

@@ -201,6 +201,11 @@ def whole(text: str) -> str | None:
     return _english(text)
 
 
+def alone(text: str) -> str | None:
+    """Likewise, in any language that is known here."""
+    return whole(text) or _elsewhere(text)
+
+
 def _english(text: str) -> str | None:
     """None: no number is stated in words."""
     times = _TIMES.fullmatch(text)

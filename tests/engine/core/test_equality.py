@@ -94,6 +94,17 @@ def test_a_target_is_equal_to_itself_however_it_is_given(target: str, form: str)
         ("\\frac{1}{3} \\approx 0.333", "1/3"),
         ("x = \\frac12 = 0.5", "0.5"),
         ("x \u2208 (0, 1)", "(0, 1)"),
+        ("x ≥ 2", r"[2, \infty)"),
+        ("x > -1 and x <= 4", "-1 < x ≤ 4"),
+        (r"x \in [0,1)", "0 ≤ x < 1"),
+        ("ℝ", r"(-\infty, \infty)"),
+        ("All real numbers.", r"x \in \mathbb{R}"),
+        (r"x < -1 \lor x > 3", r"(3,\infty)\cup(-\infty,-1)"),
+        ("x<-1, x>3", "x < -1 or x > 3"),
+        (r"\{x \mid x \ge 2\}", "x>=2"),
+        ("all real numbers except 2", r"x \ne 2"),
+        (r"\mathbb{R} \setminus \{2\}", "(-∞,2)∪(2,∞)"),
+        ("There is no solution", r"\emptyset"),
     ],
 )
 def test_expressions_are_equal_by_value(one: str, other: str) -> None:
@@ -122,6 +133,12 @@ def test_expressions_of_one_value_vote_together() -> None:
         ("x = (1, 2)", "(2, 1)"),
         ("0.\\overline{3}", "0.3"),
         ("5", "5.4 \\text{ cents}"),
+        ("x > 2", "x ≥ 2"),
+        ("x < -1 or x > 3", "-1 < x < 3"),
+        (r"\mathbb{R}^2", r"\mathbb{R}"),
+        ("no solution", "0"),
+        ("x > 3 or y > 2", "x > 3"),
+        ("x > 2", "2"),
     ],
 )
 def test_expressions_of_other_values_are_not_equal(one: str, other: str) -> None:

@@ -79,6 +79,10 @@ def test_a_number_in_words_is_read_as_in_digits(form: str, written: str, number:
         ("\u7b54\u3048\u306f\u4e03\u3067\u3059\u3002", "7"),
         ("Cevap: on iki", "12"),
         ('{"answer": null}', None),
+        ("x\nTotal: seven", "7"),
+        ("3 + 4\nThe number of apples is seven.", "7"),
+        ("x\nErgebnis: sieben", "7"),
+        ("x\nStep: one more", None),
     ],
 )
 def test_words_count_where_a_number_is_stated_or_is_the_whole_reply(text: str, number: str | None) -> None:

@@ -263,7 +263,8 @@ NUMBERS = [
         ("Answer: minus 5", "-5"),
         ("The answer is negative 5.", "-5"),
         ("Answer: 10 minus 5 = 5", "5"),
-        ("Answer: sqrt(16)", None),
+        ("Answer: sqrt(16)", "4"),
+        ("Answer: sqrt(15)", None),
         ("Answer: 1 million 200 thousand", None),
         ("Answer: 6 feet 2 inches", None),
         ("The answer is 2 hours and 30 minutes.", None),
@@ -380,6 +381,12 @@ def test_an_answer_is_stated_in_many_languages(text: str) -> None:
         ("<|begin_of_box|>7<|end_of_box|> took 3 steps", "7"),
         ("Answer: 42<|observation|>\nAnswer: 43", "42"),
         ("Answer: 42<|im_start|>user\nAnswer: 43", "42"),
+        ("<rationale>The answer is 5.</rationale>7", "7"),
+        ("&lt;think&gt;The answer is 5.&lt;/think&gt;7", "7"),
+        ("<analysis>The answer is 5.", None),
+        ("<think>a</think>3<think>b</think>7", "7"),
+        ("<s>7</s>", "7"),
+        ("7\n\nHuman: what is 5?", "7"),
     ],
 )
 def test_thoughts_and_end_tokens_are_no_answers(text: str, number: str | None) -> None:
@@ -442,6 +449,12 @@ def test_yes_and_no_are_read_in_the_languages_that_state_an_answer(yes: str, no:
         ("\u7b54\u6848\u662f\u5317\u4eac\u3002", "\u5317\u4eac"),
         ("\u7b54\u3048\u306f\u6771\u4eac\u3067\u3059\u3002", "\u6771\u4eac"),
         ("\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", "\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}"),
+        ("The answer is Paris. Wait, no, London.", "London"),
+        ("Paris. No, wait, New York.", "New York"),
+        ("Answer: Paris\nCorrection: London", "London"),
+        ("The answer is Paris. Actually, yes.", "Paris"),
+        ("The answer is Paris. Wait, let me check.", "Paris"),
+        ("Answer: No, thank you", "No, thank you"),
     ],
 )
 def test_a_text_is_read_without_what_stands_around_it(text: str, said: str | None) -> None:
