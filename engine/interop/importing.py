@@ -51,7 +51,7 @@ from engine.models.prices import bundled_price
 from engine.store import foreign
 from engine.store.store import Asked, Batch, RunRow, Store, asked_for
 
-BATCH, BATCH_LETTERS = 4_000, 8_000_000
+BATCH, BATCH_LETTERS = 6_000, 8_000_000
 """Trials of one transaction, each of which costs what a hundred trials cost, and letters of their texts in memory."""
 MEMORY_MB = 96
 """What DuckDB may have in memory of the database while it is written to."""

@@ -79,6 +79,13 @@ class Asked(msgspec.Struct):
     usage: dict[str, Any] | None = None
 
 
+class Transcript(msgspec.Struct):
+    """Where releases of 2024 have the events of a sample, and long texts."""
+
+    events: list[Event] = []
+    content: dict[str, str] = {}
+
+
 class Sample(msgspec.Struct):
     """One sample in one epoch; of its events, which are most of it, little is read."""
 
@@ -90,6 +97,8 @@ class Sample(msgspec.Struct):
     messages: list[Any] = []
     output: dict[str, Any] = {}
     scores: dict[str, dict[str, Any]] | None = None
+    score: dict[str, Any] | None = None
+    """Of the first releases, which had one scorer."""
     metadata: dict[str, Any] = {}
     model_usage: dict[str, dict[str, Any]] = {}
     total_time: float | None = None
@@ -99,6 +108,14 @@ class Sample(msgspec.Struct):
     limit: dict[str, Any] | None = None
     attachments: dict[str, str] = {}
     events: list[Event] = []
+    transcript: Transcript | None = None
+
+    def __post_init__(self) -> None:
+        if self.scores is None and self.score is not None:
+            self.scores = {"": self.score}
+        if self.transcript is not None:
+            self.events = self.events or self.transcript.events
+            self.attachments = self.transcript.content | self.attachments
 
 
 @importer("inspect")
@@ -109,7 +126,8 @@ class InspectLogs:
         """By the archive's members, or the first keys of the JSON."""
         if path.suffix == ".eval":
             return path.is_file() and logs.is_archive(path)
-        return path.suffix == ".json" and logs.begins_with(path, b'"eval"', b'"eval_id"', b'"task"', b'"model"')
+        keys = (b'"eval"', b'"created"', b'"task"', b'"model"', b'"plan"')
+        return path.suffix == ".json" and logs.begins_with(path, *keys)
 
     def answers(self, path: Path) -> Iterator[ImportedAnswer]:
         """Sample by sample in the order of the log; of an archive in the order of ids and epochs."""
@@ -150,7 +168,7 @@ def answer_of(header: Header, sample: Sample) -> ImportedAnswer:
 
     evaluated = header.eval
     scorer, scored = next(iter((sample.scores or {}).items()), (None, {}))
-    if scorer is None and evaluated.scorers:
+    if not scorer and evaluated.scorers:
         # One that failed was scored by nobody, and belongs to the setting of the others.
         scorer = evaluated.scorers[0].name.rpartition("/")[2] or None
     value = scored.get("value")
@@ -178,7 +196,7 @@ def answer_of(header: Header, sample: Sample) -> ImportedAnswer:
         target=whole(target) or None,
         answer=None if no_answer else str(answered) if answered not in (None, "") else reply,
         score=score,
-        scorer=scorer,
+        scorer=scorer or None,
         repeat=max(0, sample.epoch - 1),
         spend=spend,
         answered_at=logs.moment(sample.started_at) or logs.moment(evaluated.created),
@@ -230,16 +248,19 @@ def _spend(model: str, sample: Sample) -> tuple[Spend | None, tuple[str, ...]]:
     if usage is None and len(sample.model_usage) == 1:
         # A log that calls the model otherwise here has no other it could be.
         usage = next(iter(sample.model_usage.values()))
-    usage = usage if usage is not None else logs.fields_of(sample.output.get("usage"))
-    asked, graded = _events(model, sample)
+    # Without events every reply of the model is one turn of the transcript; a sample without one says nothing of calls.
+    turns = sum(isinstance(turn, dict) and turn.get("role") == "assistant" for turn in sample.messages)
+    asked, taken, graded = _events(model, sample)
+    if usage is None:
+        # Releases that count nothing a sample say it of every call, and else of the last alone.
+        usage = taken or (logs.fields_of(sample.output.get("usage")) if max(asked, turns) < 2 else {})
+        graded = {}
     # A scorer that asks the evaluated model has its tokens counted with those of the answer.
     usage = {
-        name: value - taken if (taken := graded.get(name)) and (logs.count_of(value) or 0) >= taken else value
+        name: value - own if (own := graded.get(name)) and (logs.count_of(value) or 0) >= own else value
         for name, value in usage.items()
     }
     seconds = sample.working_time if sample.working_time is not None else sample.total_time
-    # Without events every reply of the model is one turn of the transcript; a sample without one says nothing of calls.
-    turns = sum(isinstance(turn, dict) and turn.get("role") == "assistant" for turn in sample.messages)
     parts = {
         "calls": asked or turns or None,
         # Inspect counts what is read from or written to a cache apart from the input of some providers.
@@ -253,20 +274,24 @@ def _spend(model: str, sample: Sample) -> tuple[Spend | None, tuple[str, ...]]:
     return logs.spend(_with_cache(parts, logs.count_of(usage.get("total_tokens"))))
 
 
-def _events(model: str, sample: Sample) -> tuple[int, dict[str, int]]:
-    """How often solvers asked the evaluated model, and what scorers had it spend, by part of its usage."""
-    asked, graded, scoring = 0, dict[str, int](), False
+def _events(model: str, sample: Sample) -> tuple[int, dict[str, int], dict[str, int]]:
+    """How often solvers asked the evaluated model, what they had it spend, by part of its usage and empty where a call
+    does not say, and what scorers had it spend."""
+    asked, scoring, silent = 0, False, False
+    spent, graded = dict[str, int](), dict[str, int]()
     for each in sample.events:
         began = each.event == "span_begin" or (each.event == "step" and each.action == "begin")
         scoring = scoring or each.event == "score" or (began and each.type in ("scorers", "scorer"))
         if each.event != "model" or each.model != model or each.error:
             continue
-        if not scoring:
-            asked += 1
-            continue
-        for name, value in (_usage(each.output) or {}).items():
-            graded[name] = graded.get(name, 0) + (logs.count_of(value) or 0)
-    return asked, graded
+        usage = _usage(each.output)
+        asked += not scoring
+        silent = silent or (not scoring and not usage)
+        told = graded if scoring else spent
+        for name, value in (usage or {}).items():
+            if (count := logs.count_of(value)) is not None:
+                told[name] = told.get(name, 0) + count
+    return asked, {} if silent else spent, graded
 
 
 def _usage(output: msgspec.Raw) -> dict[str, Any] | None:

@@ -62,6 +62,28 @@ def test_requests_of_inspects_solvers_are_calls_and_those_of_scorers_are_not(tmp
     assert answer.spend is not None and (answer.spend.calls, answer.spend.input_tokens) == (2, 30 - 6)
 
 
+@pytest.mark.parametrize(
+    ("usage", "spent"), [({"input_tokens": 14, "output_tokens": 1}, (2, 24, 2)), (None, (2, 0, 0))]
+)
+def test_inspects_releases_of_2024_name_no_evaluation_and_count_by_call(
+    usage: dict[str, int] | None, spent: tuple[int, ...], tmp_path: Path
+) -> None:
+    log = foreign_logs.inspect_json(tmp_path)
+    body = json.loads(log.read_text())
+    del body["eval"]["eval_id"]
+    sample = body["samples"][0]
+    calls = [_model(foreign_logs.MODEL, 10), _model(foreign_logs.MODEL, 14)]
+    calls[-1]["output"]["usage"] = usage
+    sample |= {"transcript": {"events": calls, "content": sample["attachments"]}, "score": sample["scores"]["match"]}
+    for later in ("events", "attachments", "scores", "model_usage"):
+        del sample[later]
+    log.write_text(json.dumps(body))
+    answer = _read(log)[0]
+    assert answer.spend is not None and ("input_tokens" in answer.unreported) == (usage is None)
+    assert (answer.spend.calls, answer.spend.input_tokens, answer.spend.output_tokens) == spent
+    assert answer.score == 1 and answer.scorer is None and answer.prompt[0].content == "Be brief. What is 0 plus 0?"
+
+
 def test_a_sample_that_failed_belongs_to_the_setting_of_the_others(tmp_path: Path) -> None:
     log = _rewritten(foreign_logs.inspect_json(tmp_path), {"scores": None, "error": {"message": "429"}}, 0)
     body = json.loads(log.read_text())
