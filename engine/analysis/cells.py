@@ -70,19 +70,15 @@ def side_by_side(frame: pl.DataFrame) -> pl.Expr:
     return full & pl.col("stopped_at").is_null() if "stopped_at" in frame.columns else full
 
 
-def question_means(units: pl.DataFrame) -> pl.DataFrame:
+def question_means(units: pl.DataFrame) -> pl.LazyFrame:
     """Per (condition, budget, question): `accuracy` and mean spends over scored repeats, null where none is scored.
 
-    `accuracy_finished` is over the repeats that ended by themselves, null where none did.
+    `accuracy_finished` is over the repeats that ended by themselves, null where none did. What nobody asks of it is not
+    computed: a large study has millions of rows.
     """
-    return _means(units.lazy()).collect()
-
-
-def _means(units: pl.LazyFrame) -> pl.LazyFrame:
-    # What nobody asks for is not computed: a large study has millions of rows.
     total = pl.col("input_tokens") + pl.col("output_tokens")
     finished = pl.col("n") - pl.col("n_exhausted")
-    sums = units.with_columns(
+    sums = units.lazy().with_columns(
         total_tokens=total,
         usd=pl.when(pl.col("n_unpriced") == 0).then(pl.col("pusd") / 1e12),
         wh=pl.when(pl.col("n_unmeasured") == 0).then(pl.col("pwh") / 1e12),
@@ -100,7 +96,7 @@ def _means(units: pl.LazyFrame) -> pl.LazyFrame:
 def scored_means(units: pl.DataFrame, *names: str) -> pl.DataFrame:
     """Those of `question_means` that have a scored repeat; `names`: of the measures no others than these."""
     columns = [*_KEY, "question_id", "cluster", "n", *names] if names else pl.all()
-    return _means(units.lazy()).filter(pl.col("n") > 0).select(columns).collect()
+    return question_means(units).filter(pl.col("n") > 0).select(columns).collect()
 
 
 _MEASURED = ("accuracy", "accuracy_finished", *MEANS)
@@ -110,7 +106,7 @@ def cells(units: pl.DataFrame, conditions: Sequence[Mapping[str, Any]], planned:
     """One row per (condition, budget), columns as CELL_SCHEMA; see `Results.cells`."""
     known = {c["condition_id"]: c for c in conditions}
     rows: list[dict[str, Any]] = []
-    for row in _summed(question_means(units)).to_dicts():
+    for row in _summed(units).to_dicts():
         condition = known[row["condition_id"]]
         cell: dict[str, Any] = {name: condition.get(name, row.get(name)) for name in CELL_SCHEMA}
         # A condition has an axis and a budget too, which need not be those it is read at.
@@ -135,7 +131,7 @@ def cells(units: pl.DataFrame, conditions: Sequence[Mapping[str, Any]], planned:
     return pl.DataFrame(rows, schema=CELL_SCHEMA).sort("task", "label", "condition_id", "axis", "budget")
 
 
-def _summed(means: pl.DataFrame) -> pl.DataFrame:
+def _summed(units: pl.DataFrame) -> pl.DataFrame:
     """Counts and means of cells, and the cluster sums behind their intervals."""
     finished = pl.col("n_finished") > 0
     counted = [
@@ -158,15 +154,18 @@ def _summed(means: pl.DataFrame) -> pl.DataFrame:
         *((pl.col(x) ** 2).sum().alias(f"{x}_ss") for x in WITH_INTERVAL),
         *((pl.col(x) * pl.col(sizes[x])).sum().alias(f"{x}_sq") for x in WITH_INTERVAL),
     ]
-    each = means.with_columns(q=(pl.col("n") > 0).cast(pl.Float64), q_finished=finished.cast(pl.Float64))
+    each = question_means(units).with_columns(
+        q=(pl.col("n") > 0).cast(pl.Float64), q_finished=finished.cast(pl.Float64)
+    )
     # Where each question is a cluster of its own, both come from one pass.
-    if means["cluster"].n_unique() == means["question_id"].n_unique():
-        return each.group_by(_KEY, maintain_order=True).agg(*counted, *spread)
+    if units["cluster"].n_unique() == units["question_id"].n_unique():
+        return each.group_by(_KEY, maintain_order=True).agg(*counted, *spread).collect()
     by_cluster = each.group_by(*_KEY, "cluster", maintain_order=True).agg(
         pl.col("q", "q_finished", *WITH_INTERVAL).sum()
     )
     spreads = by_cluster.group_by(_KEY, maintain_order=True).agg(*spread)
-    return each.group_by(_KEY, maintain_order=True).agg(*counted).join(spreads, on=_KEY, maintain_order="left")
+    summed = each.group_by(_KEY, maintain_order=True).agg(*counted).join(spreads, on=_KEY, maintain_order="left")
+    return summed.collect()
 
 
 def _interval(row: Mapping[str, Any], name: str, mean: float | None) -> tuple[float | None, float | None]:
