@@ -167,6 +167,15 @@ def test_lm_evals_likelihoods_are_choices_of_options_and_no_replies(tmp_path: Pa
     assert "calls" in answer.unreported
 
 
+@pytest.mark.parametrize(("greedy", "said"), [("True", "mat"), ("False", "another text")])
+def test_lm_evals_likelihood_of_one_text_is_scored_by_its_accuracy(greedy: str, said: str, tmp_path: Path) -> None:
+    arguments = {"gen_args_0": {"arg_0": "The cat sat on the", "arg_1": " mat"}}
+    told = {"target": " mat", "arguments": arguments, "metrics": ["perplexity", "acc"], "perplexity": -3.1, "acc": 1.0}
+    chance = ["-3.1", greedy]
+    (answer,) = _lm_eval(tmp_path, told | {"resps": [[chance]], "filtered_resps": [chance], "filter": "none"})
+    assert (answer.scorer, answer.score, answer.answer, answer.options) == ("acc", 1.0, said, ())
+
+
 def test_what_helm_holds_a_generation_to_are_no_options_of_its_question(tmp_path: Path) -> None:
     run = foreign_logs.helm(tmp_path)
     state = json.loads((run / "scenario_state.json").read_text())
