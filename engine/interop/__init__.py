@@ -21,6 +21,7 @@ from typing import Protocol
 from engine.core.errors import UsageError, shortened
 from engine.core.records import Prompt, Spend
 from engine.core.registry import Registry
+from engine.interop import logs
 
 __all__ = ["IMPORTERS", "ImportedAnswer", "Importer", "importer", "importer_for", "load", "logs_in"]
 
@@ -119,7 +120,7 @@ def importer_for(path: Path) -> Importer:
         if reads:
             return reader
     known = ", ".join(IMPORTERS.names()) or "none is registered"
-    raise UsageError(f"{path.name!r} is no log that an importer reads ({known}).")
+    raise UsageError(f"{path.name!r} is no log that an importer reads ({known}){logs.why_unread(path) or '.'}")
 
 
 def logs_in(path: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """OpenAI-style chat logs: JSON lines with a request's `messages` and the response's `choices` and `usage`, as one's own
-application or a proxy writes them. A line may also hold both in `request` and `response`.
+application or a proxy writes them. A line may also hold both in `request` and `response`, or in a `body` of each, as
+batches do.
 
 `target` and `score` (0 to 1), where a line has them, are the question's answer and the log's own score. Without a score
 an answer comes in unscored, and stands in no figure until somebody scores it.
@@ -34,7 +35,7 @@ class Line(msgspec.Struct):
     created: Any = None
     latency_ms: float | None = None
     target: Any = None
-    answer: str | None = None
+    answer: str | int | float | None = None
     score: float | bool | None = None
     scorer: str | None = None
     task: str | None = None
@@ -50,9 +51,13 @@ class Chats:
     def reads(self, path: Path) -> bool:
         """By the first line: messages, in itself or in its request."""
         line = logs.first_line(path) if path.suffix in (".jsonl", ".ndjson") else {}
-        request = line.get("request")
-        messages = line.get("messages") or (request.get("messages") if isinstance(request, dict) else None)
-        return isinstance(messages, list) and bool(line.keys() & {"choices", "response", "model"} or request)
+        request, response = _body(line.get("request")), _body(line.get("response"))
+        messages = line.get("messages") or request.get("messages")
+        return (
+            (isinstance(messages, list) and bool(line.keys() & {"choices", "response", "model"} or request))
+            # What a batch brought back; that it lacks what was asked is for who reads it to say.
+            or isinstance(response.get("choices"), list)
+        )
 
     def answers(self, path: Path) -> Iterator[ImportedAnswer]:
         """Line by line; the same question again is a repeat."""
@@ -67,9 +72,19 @@ class Chats:
             yield replace(answer, repeat=repeat) if repeat else answer
 
 
+def _body(told: Any) -> dict[str, Any]:
+    """A request or a response, which a batch has inside of what it says of sending it."""
+    told = logs.fields_of(told)
+    return told if told.keys() & {"messages", "choices"} else logs.fields_of(told.get("body", told))
+
+
 def _answer(line: Line, where: str) -> ImportedAnswer:
-    request, response = line.request or {}, line.response or {}
+    request, response = _body(line.request), _body(line.response)
     messages = line.messages or request.get("messages")
+    if messages is None and response:
+        raise UsageError(
+            f"{where} has a reply and not what was asked; add `messages`, of a batch those of the same `custom_id`."
+        )
     turns = logs.prompt_of(messages)
     choices = line.choices or response.get("choices")
     first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
@@ -85,21 +100,24 @@ def _answer(line: Line, where: str) -> ImportedAnswer:
     if not model:
         raise UsageError(f"{where} names no model; add `model`.")
     usage = logs.fields_of(line.usage or response.get("usage"))
-    given = logs.fields_of(usage.get("prompt_tokens_details"))
-    taken = logs.fields_of(usage.get("completion_tokens_details"))
+    # One interface of theirs counts a prompt and a completion, the later one input and output.
+    sent, said = ("input", "output") if "input_tokens" in usage else ("prompt", "completion")
+    given = logs.fields_of(usage.get(f"{sent}_tokens_details"))
+    taken = logs.fields_of(usage.get(f"{said}_tokens_details"))
     spend, unreported = logs.spend(
         {
             "calls": 1,
-            "input_tokens": logs.count_of(usage.get("prompt_tokens")),
+            "input_tokens": logs.count_of(usage.get(f"{sent}_tokens")),
             "cached_tokens": logs.count_of(given.get("cached_tokens")),
-            "output_tokens": logs.count_of(usage.get("completion_tokens")),
+            "output_tokens": logs.count_of(usage.get(f"{said}_tokens")),
             "reasoning_tokens": logs.count_of(taken.get("reasoning_tokens")),
             "latency_ms": logs.count_of(line.latency_ms),
         }
     )
     if line.score is not None and logs.unit(line.score) is None:
         raise UsageError(f"{where} has a score of {line.score:g}; a score is from 0 to 1.")
-    error = line.error.get("message") if isinstance(line.error, dict) else line.error
+    error = line.error or response.get("error")
+    error = error.get("message") or error if isinstance(error, dict) else error
     # Another system prompt is another setting, unless the log names one itself.
     system = [turn.content for turn in turns if turn.role == "system"]
     return ImportedAnswer(
@@ -108,7 +126,7 @@ def _answer(line: Line, where: str) -> ImportedAnswer:
         model=str(model),
         question="\n\n".join([turn.content for turn in turns if turn.role != "system"]),
         target=None if line.target is None else str(line.target),
-        answer=line.answer or reply or None,
+        answer=reply or None if line.answer in (None, "") else str(line.answer),
         score=None if error else logs.unit(line.score),
         scorer=line.scorer,
         spend=spend,

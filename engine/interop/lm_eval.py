@@ -89,7 +89,7 @@ class LmEval:
 
 def _answers(run: Run, document: Document, values: dict[str, Any]) -> list[ImportedAnswer]:
     """The scored answer to one document, and behind it the further draws of its prompt."""
-    scorer = next(iter(document.metrics), None) or next(iter(_metrics(values)), None)
+    scorer = _scorer(document.metrics or _metrics(values))
     prompt, parameters = _arguments(document.arguments)
     options, generated = _options(document.arguments)
     # A choice by likelihoods has numbers where a generation has text, and several calls: no reply.
@@ -152,6 +152,12 @@ def _iso(time: str) -> str:
     """Their time has dashes for colons, for the sake of file names."""
     day, _, clock = time.partition("T")
     return f"{day}T{clock.replace('-', ':')}"
+
+
+def _scorer(metrics: Sequence[str]) -> str | None:
+    """The first that is a score, where one is: how likely a text was is none."""
+    scores = (name for name in metrics if "perplexity" not in name and name != "bits_per_byte")
+    return next(scores, next(iter(metrics), None))
 
 
 def _metrics(values: dict[str, Any]) -> list[str]:
@@ -219,6 +225,9 @@ def _chosen(document: Document, options: Sequence[str]) -> str | None:
     ]
     if not chances or len(chances) != len(values):
         return None
+    if len(chances) == 1:
+        # Nothing was compared: one text, which the model would have written itself or not.
+        return str(document.target).strip() if str(values[0][-1]) == "True" else "another text"
     place = max(range(len(chances)), key=chances.__getitem__)
     return LETTERS[place] if len(options) == len(chances) else f"option {place + 1}"
 

@@ -7,6 +7,7 @@ written, unpacked to disk, or run.
 
 from __future__ import annotations
 
+import codecs
 import mmap
 import re
 import zipfile
@@ -40,6 +41,8 @@ ROWS = 1_000
 """Rows of a mapped file's list between two times that its pages are let go of."""
 MARK = b"\xef\xbb\xbf"
 """Of UTF-8, in front of a file."""
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""What texts in UTF-16 begin with."""
 HEAD_BYTES = 4 << 20
 """What is looked at to tell one kind of file from another."""
 _ZSTANDARD = 93
@@ -64,7 +67,9 @@ def decoded(raw: Any, kind: type[_T], where: str) -> _T:
             plain = _NO_NUMBER.sub(lambda found: found[1] or b"null", whole)
             return msgspec.json.decode(_HALVES.sub(_mended, plain), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{where} is no such record: {_words(error)}.") from None
+        foreign = isinstance(error, UnicodeDecodeError) or bytes(memoryview(raw)[:2]) in UTF_16
+        said = "it is no text in UTF-8; save it so" if foreign else _words(error)
+        raise UsageError(f"{where} is no such record: {said}.") from None
 
 
 # An escaped backslash, a whole letter of two halves, or a half alone.
@@ -178,14 +183,29 @@ def lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
 def first_line(path: Path) -> dict[str, Any]:
     """The JSON object in a file's first line; empty where there is none. Never raises for what is in it."""
     try:
-        if not path.is_file():
-            return {}
-        with path.open("rb") as file:
-            line = file.readline(HEAD_BYTES).removeprefix(MARK)
-        value = msgspec.json.decode(line)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _first(path)
+    except (OSError, UsageError):
         return {}
-    return value if isinstance(value, dict) else {}
+
+
+def why_unread(path: Path) -> str:
+    """What is wrong with the first line of a file of lines, in words to end a sentence with; empty where nothing is."""
+    try:
+        if path.suffix in (".jsonl", ".ndjson"):
+            _first(path)
+    except (OSError, UsageError) as error:
+        return f"; {error}"
+    return ""
+
+
+def _first(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    with path.open("rb") as file:
+        line = file.readline(MOST_LINE_BYTES + 1)
+    if len(line) > MOST_LINE_BYTES:
+        raise UsageError(f"its first line is longer than {MOST_LINE_BYTES >> 20} MB.")
+    return fields_of(decoded(line, Any, "its first line")) if line.strip() else {}
 
 
 def begins_with(path: Path, *words: bytes) -> bool:

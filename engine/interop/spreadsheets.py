@@ -69,7 +69,7 @@ class Spreadsheet:
 def _encoding(path: Path) -> str:
     """UTF-16 where the file begins as spreadsheets begin it, else UTF-8 with a mark at its beginning or without."""
     with path.open("rb") as file:
-        return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        return "utf-16" if file.read(2) in logs.UTF_16 else "utf-8-sig"
 
 
 def _separator(head: str) -> str:

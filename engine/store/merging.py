@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
@@ -28,10 +30,10 @@ from engine.store.database import is_database
 from engine.store.sql import Connection
 from engine.store.store import Store
 
-CHUNK, CHUNK_LETTERS = 5_000, 4_000_000
+CHUNK, CHUNK_LETTERS = 10_000, 8_000_000
 """Rows in memory at once, and letters of their texts."""
-MEMORY_MB = 256
-"""What DuckDB may have in memory of what comes in, and half of it of what is read."""
+MEMORY_MB = 128
+"""What DuckDB may have in memory of either database."""
 _SAME = {
     "runs": (("run_id",), ("study",)),
     "conditions": (("condition_id",), ("task", "lineup", "strategy", "params", "version", "prompting")),
@@ -48,6 +50,7 @@ _WITH_TRIALS = ("trial_spends", "calls", "marks", "mark_spends", "facts")
 """Come with a trial that is new, and with no other."""
 _OF_RUNS = ("plans", "orders", "rounds", "stops")
 """Come with a run that is new."""
+_MERGED = (*_SAME, "trials", *_WITH_TRIALS, *_OF_RUNS, "origins")
 OUTCOME = ("condition_id", "question_id", "end", "verdict", "answer", "score", "axis", "budget", "reader")
 """Columns of what two attempts at a trial have in common where one is a copy of the other."""
 _OUTCOME = itemgetter(*OUTCOME)
@@ -58,16 +61,23 @@ _CALLED = {"runs": "run", "prices": "price", "price_tiers": "price tier"}
 class Merged:
     """What a merge brought, or would."""
 
-    new: dict[str, int] = field(default_factory=dict)
+    new: Counter[str] = field(default_factory=Counter)
     """By table the rows that are new here."""
-    same: dict[str, int] = field(default_factory=dict)
+    same: Counter[str] = field(default_factory=Counter)
     """By table the rows that were here already."""
     conflicts: list[str] = field(default_factory=list)
     """What stands under one id with another content; what is here stays."""
 
 
+Step = Callable[[Connection, Merged], object]
+"""A part of a merge that does all it does or nothing, and says what it did."""
+
+
 def merge(store: Store, other: Path, *, trust: bool = False, look: bool = False) -> Merged:
-    """Merge a database file; `look`: only say what would happen. Raises StoreError or UsageError."""
+    """Merge a database file; `look`: only say what would happen. Raises StoreError or UsageError.
+
+    Step by step, each in a transaction of its own, as one for all would keep all of it in memory. Where it was stopped
+    halfway a further merge goes on: of what is in, nothing comes twice."""
     if not other.is_file() or not is_database(other):
         raise NotADatabase(f"{other.name!r} is not a DuckDB database; name one of Budgetscope's, or a log.")
     # By the file and not by its name: a link would merge it into itself.
@@ -84,70 +94,105 @@ def merge(store: Store, other: Path, *, trust: bool = False, look: bool = False)
         with theirs.writing(demo=True):
             pass
         ours = Store(store.path, wait_s=store.wait_s, memory_mb=MEMORY_MB)
+        theirs.memory_mb, stored = MEMORY_MB, Counter[str]()
 
         def act() -> Merged:
-            merged, theirs.memory_mb = Merged(), ours.memory_mb and ours.memory_mb // 2
-            # A look is the merge itself, undone: what it says is what a merge does.
-            with suppress(_Looked), theirs.reading() as source, ours.writing() as here:
-                shape = tables.layouts(here)
-                wanted = (*_SAME, "trials", *_WITH_TRIALS, *_OF_RUNS, "origins")
-                sound.check(source, {table: shape[table] for table in wanted}, tables.needed(here), other.name)
-                _merge(source, here, merged, other.name, trust)
+            merged, before = Merged(), stored.copy()
+
+            def stepped(step: Step) -> None:
+                own = ours.within_memory(lambda: _alone(ours, step))
+                stored.update(own.new)
+                merged.same.update(own.same)
+                merged.conflicts.extend(own.conflicts)
+
+            shape, needed = ours.within_memory(lambda: _shape(ours))
+            with theirs.reading() as source:
+                sound.check(source, shape, needed, other.name)
                 if look:
-                    raise _Looked
+                    return ours.within_memory(lambda: _looked(source, ours, other.name, trust))
+                _merge(source, stepped, other.name, trust)
+            # What an earlier try brought in, before the memory was too little for theirs, this one found here.
+            merged.new, merged.same = stored, merged.same - before
             return merged
 
-        return ours.within_memory(act)
+        return theirs.within_memory(act)
+
+
+def _shape(ours: Store) -> tuple[dict[str, tables.Layout], dict[str, set[str]]]:
+    """How the tables look that are merged, and their columns that are never null."""
+    with ours.writing() as here:
+        layouts = tables.layouts(here)
+        return {table: layouts[table] for table in _MERGED}, tables.needed(here)
+
+
+def _alone(ours: Store, step: Step) -> Merged:
+    """A step in a transaction of its own."""
+    merged = Merged()
+    with ours.writing() as here:
+        step(here, merged)
+    return merged
+
+
+def _looked(source: Connection, ours: Store, name: str, trust: bool) -> Merged:
+    """What a merge would do: the merge itself, in one transaction, undone."""
+    merged = Merged()
+    with suppress(_Looked), ours.writing() as here:
+        _merge(source, lambda step: step(here, merged), name, trust)
+        raise _Looked
+    return merged
 
 
 class _Looked(Exception):
     """Ends the transaction of a look."""
 
 
-def _merge(source: Connection, here: Connection, merged: Merged, name: str, trust: bool) -> None:
-    new_runs: set[str] = set()
-    # Conditions and questions come first: a trial needs what it names.
-    for table, (key, content) in _SAME.items():
-        merged.new[table] = merged.same[table] = 0
-        for chunk in _chunks(source, table):
-            known = _known(here, table, key, content, chunk)
-            rows = []
-            for row in chunk:
-                id = tuple(row[part] for part in key)
-                if id not in known:
-                    # Their own file may hold an id twice; the first counts, and the second is a conflict.
-                    known[id] = tuple(row[part] for part in content)
-                    rows.append(row)
-                    continue
-                if table == "probes" and (row["reader"] or 1) != (known[id][-1] or 1):
-                    # One look as two versions read it: no conflict, and the newer counts, whichever it is.
-                    rows.append(row)
-                    continue
-                merged.same[table] += 1
-                if known[id] != tuple(row[part] for part in content):
-                    called = _CALLED.get(table, table.removesuffix("s"))
-                    merged.conflicts.append(f"{called} {'/'.join(map(str, id))}")
-            tables.insert(here, {table: rows})
-            merged.new[table] += len(rows)
-            if table == "runs":
-                new_runs |= {row["run_id"] for row in rows}
-    # By trial and attempt of theirs, which attempt it is here, of those that come in.
-    here.execute("create or replace temp table incoming (trial_id varchar, attempt bigint, own bigint)")
-    _trials(source, here, merged)
-    for table in _WITH_TRIALS:
-        for chunk in _chunks(source, table):
-            # A trial that is here has its calls and marks; theirs would double them.
-            rows = tables.matching(here, _INCOMING, {row["trial_id"] for row in chunk})
-            fresh = {(row["trial_id"], row["attempt"]): row["own"] for row in rows}
-            own = ((row, fresh.get((row["trial_id"], row["attempt"]))) for row in chunk)
-            tables.insert(here, {table: [{**row, "attempt": attempt} for row, attempt in own if attempt is not None]})
-    _note(source, here, new_runs, name, trust)
-    if merged.new["trials"]:
-        here.execute("create or replace temp table mine as select * from trials semi join incoming using (trial_id)")
-        derive(here)
+def _merge(source: Connection, act: Callable[[Step], object], name: str, trust: bool) -> None:
+    # First whose the replies are: not for a moment is one read in place of a call that may not be.
+    act(partial(_runs, source, name, trust))
+    # Conditions and questions come before trials, which need what they name.
+    for table in _SAME:
+        for chunk in _chunks(source, table) if table != "runs" else ():
+            act(partial(_same, table, chunk))
+    every = itertools.chain.from_iterable(_chunks(source, "trials", "order by trial_id, attempt"))
+    theirs = (list(attempts) for _, attempts in itertools.groupby(every, itemgetter("trial_id")))
+    # Beside the cursor that is being read.
+    with closing(source.cursor()) as beside:
+        beside.execute("use budgetscope")
+        while some := list(itertools.islice(theirs, CHUNK)):
+            act(partial(_trials, beside, some))
 
 
-_INCOMING = "select * from incoming semi join wanted on trial_id = id"
+def _runs(source: Connection, name: str, trust: bool, here: Connection, merged: Merged) -> None:
+    """Merge runs, with what they asked for and whose they are."""
+    new: set[str] = set()
+    for chunk in _chunks(source, "runs"):
+        new |= {row["run_id"] for row in _same("runs", chunk, here, merged)}
+    _note(source, here, new, name, trust)
+
+
+def _same(table: str, chunk: list[codec.Row], here: Connection, merged: Merged) -> list[codec.Row]:
+    """Merge rows that are known by a key; returns those that came in."""
+    key, content = _SAME[table]
+    known = _known(here, table, key, content, chunk)
+    rows = []
+    for row in chunk:
+        id = tuple(row[part] for part in key)
+        if id not in known:
+            # Their own file may hold an id twice; the first counts, and the second is a conflict.
+            known[id] = tuple(row[part] for part in content)
+            rows.append(row)
+            continue
+        if table == "probes" and (row["reader"] or 1) != (known[id][-1] or 1):
+            # One look as two versions read it: no conflict, and the newer counts, whichever it is.
+            rows.append(row)
+            continue
+        merged.same[table] += 1
+        if known[id] != tuple(row[part] for part in content):
+            called = _CALLED.get(table, table.removesuffix("s"))
+            merged.conflicts.append(f"{called} {'/'.join(map(str, id))}")
+    tables.insert(here, {table: rows})
+    merged.new[table] += len(rows)
+    return rows
 
 
 def _chunks(source: Connection, table: str, order: str = "") -> Iterator[list[codec.Row]]:
@@ -175,32 +220,42 @@ def _known(
     return {tuple(row[part] for part in key): tuple(row[part] for part in content) for row in stored}
 
 
-def _trials(source: Connection, here: Connection, merged: Merged) -> None:
-    """Merge trials, and note those that come in."""
-    merged.new["trials"] = merged.same["trials"] = 0
-    every = itertools.chain.from_iterable(_chunks(source, "trials", "order by trial_id, attempt"))
-    theirs = (list(attempts) for _, attempts in itertools.groupby(every, itemgetter("trial_id")))
+def _trials(source: Connection, some: Sequence[Sequence[codec.Row]], here: Connection, merged: Merged) -> None:
+    """Merge trials, each with all its attempts, and what comes with those that are new."""
+    ids = {attempts[0]["trial_id"] for attempts in some}
     sql = "select * from trials semi join wanted on trial_id = id order by trial_id, attempt"
-    while some := list(itertools.islice(theirs, CHUNK)):
-        mine: dict[str, list[codec.Row]] = {}
-        for row in tables.matching(here, sql, {attempts[0]["trial_id"] for attempts in some}):
-            mine.setdefault(row["trial_id"], []).append(row)
-        rows: list[codec.Row] = []
-        incoming: list[codec.Row] = []
-        for attempts in some:
-            own = mine.get(attempts[0]["trial_id"], [])
-            coming = going_on(own, attempts)
-            if coming is None:
-                merged.conflicts.append(f"trial {attempts[-1]['trial_id']}/{attempts[-1]['attempt']}")
-            merged.same["trials"] += len(attempts) - len(coming or ())
-            last = own[-1]["attempt"] if own else 0
-            for row in coming or ():
-                # Behind ours; a trial that is new here keeps its numbers.
-                last = last + 1 if own else row["attempt"]
-                incoming.append({"trial_id": row["trial_id"], "attempt": row["attempt"], "own": last})
-                rows.append({**row, "attempt": last})
-        tables.insert(here, {"trials": rows, "incoming": incoming})
-        merged.new["trials"] += len(rows)
+    mine: dict[str, list[codec.Row]] = {}
+    for row in tables.matching(here, sql, ids):
+        mine.setdefault(row["trial_id"], []).append(row)
+    rows: list[codec.Row] = []
+    # By trial and attempt of theirs, which attempt it is here, of those that come in.
+    incoming: dict[tuple[str, int], int] = {}
+    for attempts in some:
+        own = mine.get(attempts[0]["trial_id"], [])
+        coming = going_on(own, attempts)
+        if coming is None:
+            merged.conflicts.append(f"trial {attempts[-1]['trial_id']}/{attempts[-1]['attempt']}")
+        merged.same["trials"] += len(attempts) - len(coming or ())
+        last = own[-1]["attempt"] if own else 0
+        for row in coming or ():
+            # Behind ours; a trial that is new here keeps its numbers.
+            last = last + 1 if own else row["attempt"]
+            incoming[row["trial_id"], row["attempt"]] = last
+            rows.append({**row, "attempt": last})
+    merged.new["trials"] += len(rows)
+    if not rows:
+        return
+    tables.insert(here, {"trials": rows})
+    fresh = {trial_id for trial_id, _ in incoming}
+    for table in _WITH_TRIALS:
+        tables.want(source, fresh)
+        for chunk in _chunks(source, table, "semi join wanted on trial_id = id"):
+            # A trial that is here has its calls and marks; theirs would double them.
+            numbered = ((row, incoming.get((row["trial_id"], row["attempt"]))) for row in chunk)
+            tables.insert(here, {table: [{**row, "attempt": own} for row, own in numbered if own is not None]})
+    mine_now = "create or replace temp table mine as select * from trials semi join wanted on trial_id = id"
+    tables.matching(here, mine_now, fresh)
+    derive(here)
 
 
 def going_on(own: Sequence[codec.Row], theirs: Sequence[codec.Row]) -> Sequence[codec.Row] | None:

@@ -65,11 +65,16 @@ def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> l
     return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
 
 
-def matching(connection: Connection, sql: str, ids: Iterable[str], parameters: Sequence[Any] = ()) -> list[codec.Row]:
-    """Rows of a query that names the view `wanted` (column `id`)."""
+def want(connection: Connection, ids: Iterable[str]) -> None:
+    """From now on the view `wanted` (column `id`) has these."""
     import polars as pl
 
     connection.register("wanted", pl.DataFrame({"id": list(ids)}, schema={"id": pl.String}).to_arrow())
+
+
+def matching(connection: Connection, sql: str, ids: Iterable[str], parameters: Sequence[Any] = ()) -> list[codec.Row]:
+    """Rows of a query that names the view `wanted` (column `id`)."""
+    want(connection, ids)
     return fetch(connection, sql, parameters)
 
 

@@ -101,6 +101,33 @@ def test_a_bad_sample_is_one_sentence_although_the_file_is_mapped(tmp_path: Path
         _read(_rewritten(foreign_logs.inspect_json(tmp_path), {"epoch": "one"}, 1))
 
 
+def test_a_chat_may_lie_in_the_bodies_of_a_batch_and_count_as_the_later_interface_does(tmp_path: Path) -> None:
+    asked = {"model": foreign_logs.MODEL, "messages": [{"role": "user", "content": "\ud83d?"}]}
+    usage = {"input_tokens": 9, "output_tokens": 4, "input_tokens_details": {"cached_tokens": 5}}
+    choices = [{"message": {"role": "assistant", "content": "2"}, "finish_reason": "stop"}]
+    response = {"status_code": 200, "body": {"choices": choices, "usage": usage, "created": 1_711_652_795}}
+    failed = {"status_code": 400, "body": {"error": {"message": "too long"}}}
+    log = tmp_path / "batch.jsonl"
+    rows = [{"request": {"body": asked}, "response": told, "answer": 2} for told in (response, failed)]
+    log.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    answer, other = _read(log)
+    assert answer.spend is not None and answer.answered_at is not None and answer.answered_at.year == 2024
+    assert (answer.model, answer.answer, answer.reply) == (foreign_logs.MODEL, "2", "2")
+    assert (answer.spend.input_tokens, answer.spend.cached_tokens, answer.spend.output_tokens) == (9, 5, 4)
+    assert (other.error, other.reply) == ("too long", None)
+    log.write_text(json.dumps({"custom_id": "a", "response": response, "error": None}))
+    with pytest.raises(UsageError, match="line 1, has a reply and not what was asked; add `messages`"):
+        _read(log)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_file_that_nobody_reads_says_what_its_first_line_lacks(encoding: str, tmp_path: Path) -> None:
+    log = foreign_logs.chat(tmp_path)
+    log.write_bytes(log.read_text().replace("plus", "\u00e9").encode(encoding))
+    with pytest.raises(UsageError, match="its first line is no such record: it is no text in UTF-8; save it so"):
+        _read(log)
+
+
 def _lm_eval(folder: Path, *lines: dict[str, Any]) -> list[ImportedAnswer]:
     path = foreign_logs.lm_eval(folder)
     first = json.loads(path.read_text().splitlines()[0])
@@ -138,6 +165,15 @@ def test_lm_evals_likelihoods_are_choices_of_options_and_no_replies(tmp_path: Pa
     )
     assert (answer.options, answer.target, answer.answer, answer.reply) == (("red", "blue"), "B", "B", None)
     assert "calls" in answer.unreported
+
+
+@pytest.mark.parametrize(("greedy", "said"), [("True", "mat"), ("False", "another text")])
+def test_lm_evals_likelihood_of_one_text_is_scored_by_its_accuracy(greedy: str, said: str, tmp_path: Path) -> None:
+    arguments = {"gen_args_0": {"arg_0": "The cat sat on the", "arg_1": " mat"}}
+    told = {"target": " mat", "arguments": arguments, "metrics": ["perplexity", "acc"], "perplexity": -3.1, "acc": 1.0}
+    chance = ["-3.1", greedy]
+    (answer,) = _lm_eval(tmp_path, told | {"resps": [[chance]], "filtered_resps": [chance], "filter": "none"})
+    assert (answer.scorer, answer.score, answer.answer, answer.options) == ("acc", 1.0, said, ())
 
 
 def test_what_helm_holds_a_generation_to_are_no_options_of_its_question(tmp_path: Path) -> None:

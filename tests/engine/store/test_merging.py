@@ -7,6 +7,7 @@ import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -83,6 +84,32 @@ def test_a_second_merge_changes_nothing(here: Store, theirs: Path) -> None:
     again = merge(here, theirs)
     assert not any(again.new.values()) and not again.conflicts
     assert before == {table: _rows(here.path, f"from {table} order by all") for table in before}
+
+
+def test_a_merge_that_was_stopped_goes_on_and_has_no_reply_read_meanwhile(
+    here: Store, theirs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = list[int]()
+
+    def stopped(*given: Any) -> None:
+        if steps:
+            raise KeyboardInterrupt
+        steps.append(1)
+        whole(*given)
+
+    whole = merging._trials
+    with monkeypatch.context() as patch:
+        patch.setattr(merging, "CHUNK", 3)
+        patch.setattr(merging, "_trials", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            merge(here, theirs)
+    models = [str(model) for (model,) in _rows(theirs, "select distinct model from calls")]
+    assert len(_rows(here.path, "select distinct trial_id from trials")) == 3
+    assert here.completion_keys(models, datetime(2000, 1, 1, tzinfo=UTC)) == {}
+    assert merge(here, theirs).same["trials"] == 3
+    merge(other := Store(tmp_path / "other.duckdb"), theirs)
+    for table in (each for each in EVERY if each != "origins"):
+        assert _rows(here.path, f"from {table} order by all") == _rows(other.path, f"from {table} order by all")
 
 
 def test_a_look_says_what_a_merge_does_and_stores_nothing(here: Store, theirs: Path) -> None:
