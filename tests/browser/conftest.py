@@ -77,27 +77,32 @@ class Site:
         settled(page, FIGURE if figure else "h1")
         return page
 
+    def check(self) -> None:
+        """No page had anything to complain about, or asked anybody else."""
+        assert not self.wrong
+        assert self.hosts <= {self.url.removeprefix("http://")}
+
     def _hear(self, message: Any) -> None:
         """Keep errors, but for Streamlit's own search of its root, which a deep link answers with 404."""
         if message.type == "error" and not str(message.location.get("url", "")).endswith(PROBES):
             self.wrong.append(message.text)
 
 
-def darken(page: Any, dark: str) -> None:
-    """Turn the browser's theme while the page stands, and wait until `dark` holds there.
+def dress(page: Any, scheme: str, dressed: str, ink: str) -> None:
+    """Turn the browser's theme while the page stands, and wait until `dressed` holds there for this ink.
 
     The program hears of the change by an event, which a busy browser was once seen to lose: then the page is loaded
-    anew in the dark.
+    anew in that theme.
     """
     from playwright.sync_api import TimeoutError as Lost
 
-    page.emulate_media(color_scheme="dark")
+    page.emulate_media(color_scheme=scheme)
     try:
-        page.wait_for_function(dark, timeout=PATIENCE_MS / 3, polling=POLL_MS)
+        page.wait_for_function(dressed, arg=ink, timeout=PATIENCE_MS / 3, polling=POLL_MS)
     except Lost:
         page.evaluate("localStorage.clear()")
         page.reload()
-        page.wait_for_function(dark, polling=POLL_MS)
+        page.wait_for_function(dressed, arg=ink, polling=POLL_MS)
 
 
 _ENDED = """patience => { window.ended = new Promise(done => {
@@ -127,6 +132,16 @@ def lead(page: Any, path: str) -> None:
         if drawn_anew(page, lambda: page.evaluate(_LED, path)):
             return
     raise AssertionError(f"The dashboard does not go to {path}")
+
+
+def visit(page: Any, path: str, drawn: str = FIGURE) -> None:
+    """Lead a page that stands to another one of another title, and wait for what `drawn` selects there."""
+    before, tries = page.title(), 0
+    # What a page says of its window in the same moment may bring the server back to it.
+    while page.title() == before:
+        assert (tries := tries + 1) < 4, f"The dashboard does not go to {path}"
+        lead(page, path)
+    settled(page, drawn)
 
 
 def drawn_anew(page: Any, act: Callable[[], object]) -> bool:
@@ -213,8 +228,7 @@ def site(server: str, browser: Any, warm: Any) -> Iterator[Site]:
     # The first page stays: it holds the program.
     for page in [*warm.pages[1:], *(page for context in browser.contexts for page in context.pages)]:
         page.close()
-    assert not here.wrong
-    assert here.hosts <= {server.removeprefix("http://")}
+    here.check()
 
 
 def launched(chromium: Any) -> Any:

@@ -15,7 +15,7 @@ import pytest
 from dashboard import theme
 from dashboard.text.exports import as_csv
 from engine.core.text import FORMULA
-from tests.browser.conftest import PATIENCE_MS, Site, settled
+from tests.browser.conftest import PATIENCE_MS, Site, settled, visit
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -53,31 +53,38 @@ def check_picture(path: Path) -> None:
         assert int.from_bytes(head[16:20]) > 600
 
 
-@pytest.mark.parametrize(("address", "name"), FIGURES.items())
-def test_a_figure_is_taken_away_as_png_and_svg_and_its_table_as_csv_and_parquet(
-    site: Site, tmp_path: Path, address: str, name: str
-) -> None:
-    page = site.open(address, width=1440)
-    for kind in ("PNG", "SVG"):
-        if address == "/":
-            open_menu(page)
-        path = taken(page, page.get_by_role("button", name=f"Figure ({kind})").last, tmp_path)
-        assert path.name == f"budgetscope-{name}.{kind.lower()}"
-        check_picture(path)
-    for kind in ("CSV", "Parquet"):
-        if address == "/":
-            open_menu(page)
-        label = f"Table ({kind})" if address == "/" else kind
-        path = taken(page, page.get_by_role("button", name=label, exact=address != "/").last, tmp_path)
-        assert path.name == f"{name}.{kind.lower()}"
-    told = pl.read_parquet(tmp_path / f"{name}.parquet")
-    rows = list(csv.reader(io.StringIO((tmp_path / f"{name}.csv").read_text("utf-8"))))
+def test_a_figure_is_taken_away_as_png_and_svg_and_its_table_as_csv_and_parquet(site: Site, tmp_path: Path) -> None:
+    page = site.open("/", width=1440)
+    for address, name in FIGURES.items():
+        if address != "/":
+            visit(page, address)
+        for kind in ("PNG", "SVG"):
+            if address == "/":
+                open_menu(page)
+            path = taken(page, page.get_by_role("button", name=f"Figure ({kind})").last, tmp_path)
+            assert path.name == f"budgetscope-{name}.{kind.lower()}"
+            check_picture(path)
+        for kind in ("CSV", "Parquet"):
+            if address == "/":
+                open_menu(page)
+            label = f"Table ({kind})" if address == "/" else kind
+            path = taken(page, page.get_by_role("button", name=label, exact=address != "/").last, tmp_path)
+            assert path.name == f"{name}.{kind.lower()}"
+        check_table(tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet")
+        page.keyboard.press("Escape")
+    explored = pl.read_parquet(tmp_path / "explore.parquet").columns
+    assert explored[:3] == ["condition_id", "label", "task"]
+
+
+def check_table(written: Path, parquet: Path) -> None:
+    """Both files say the same, and no text of the first is a formula to a spreadsheet."""
+    told = pl.read_parquet(parquet)
+    rows = list(csv.reader(io.StringIO(written.read_text("utf-8"))))
     assert rows[0] == told.columns
     assert len(rows) - 1 == told.height > 0
-    assert address != "/" or rows[0][:3] == ["condition_id", "label", "task"]
     texts = [told.columns.index(column) for column, kind in told.schema.items() if kind == pl.String]
     assert not [row[at] for row in rows[1:] for at in texts if re.match(FORMULA, row[at])]
-    assert as_csv(told).decode() == (tmp_path / f"{name}.csv").read_text("utf-8")
+    assert as_csv(told).decode() == written.read_text("utf-8")
 
 
 def test_a_saved_page_gives_its_figure_as_a_picture_without_a_network(site: Site, tmp_path: Path) -> None:

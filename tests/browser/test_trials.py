@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 import engine
-from tests.browser.conftest import PATIENCE_MS
+from tests.browser.conftest import PATIENCE_MS, lead
 from tests.browser.stage import Stage
 
 pytest.importorskip("playwright.sync_api")
@@ -47,12 +47,23 @@ def said(page: Any) -> str:
     return str(transcript_of(page).inner_text())
 
 
-def test_a_condition_opens_on_its_first_trial_with_its_calls(stage: Stage) -> None:
-    page = stage.open(f"/answers?condition={condition(stage, 'self_consistency')}")
+def test_a_condition_opens_on_its_first_trial_and_a_budget_cuts_a_call_in_red_and_leaves_out_those_it_never_reached(
+    stage: Stage,
+) -> None:
+    address = f"/answers?condition={condition(stage, 'self_consistency')}"
+    page = stage.open(address)
     expect(page.get_by_role("heading", level=1)).to_contain_text("call")
     expect(transcript_of(page)).to_contain_text("What is")
     expect(page.get_by_text("Call 1", exact=True)).to_be_visible()
     expect(page.get_by_text("Answers 1–12 of 12 shown")).to_be_visible()
+    said(page)
+    lead(page, f"{address}&budget=32")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("the budget of 32 tokens")
+    expect(page.locator(".tk-cut")).to_contain_text("budget reached: 32")
+    expect(page.get_by_text("not counted here")).to_be_visible()
+    cut = page.locator(".tk .tk-o").last
+    expect(cut).to_be_visible()
+    expect(cut).to_have_css("background-color", "rgba(0, 0, 0, 0)")
 
 
 def test_next_and_previous_walk_through_the_list_by_button_and_arrow_key_and_the_address_follows(stage: Stage) -> None:
@@ -72,16 +83,6 @@ def test_next_and_previous_walk_through_the_list_by_button_and_arrow_key_and_the
     expect(again.get_by_role("button", name="Next")).to_be_enabled()
     again.keyboard.press("ArrowRight")
     expect(transcript_of(again)).to_have_text(second, use_inner_text=True)
-
-
-def test_a_budget_cuts_a_call_in_red_and_leaves_out_those_it_never_reached(stage: Stage) -> None:
-    page = stage.open(f"/answers?condition={condition(stage, 'self_consistency')}&budget=32")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("the budget of 32 tokens")
-    expect(page.locator(".tk-cut")).to_contain_text("budget reached: 32")
-    expect(page.get_by_text("not counted here")).to_be_visible()
-    cut = page.locator(".tk .tk-o").last
-    expect(cut).to_be_visible()
-    expect(cut).to_have_css("background-color", "rgba(0, 0, 0, 0)")
 
 
 def test_a_point_of_explore_leads_to_its_answers(stage: Stage) -> None:

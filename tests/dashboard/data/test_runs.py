@@ -24,7 +24,7 @@ from tests.support.provider import Provider, serving
 
 PATIENCE_S = 90.0
 TOKEN = "0123456789-correct-horse"
-QUESTIONS = 300
+QUESTIONS = 120
 """Trials of `long`, many more than are in flight at once."""
 STUDY = """name = "small"
 budgets = [16, 64]

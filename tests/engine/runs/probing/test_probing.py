@@ -24,9 +24,10 @@ from engine.runs.probing import Probed, Probing
 from engine.store.extract import Part, extract
 from engine.store.merging import merge
 from engine.store.store import Store
-from tests.support.stores import studied
+from tests.support.stores import made_once, studied
 
 
+@made_once
 def chained(path: Path) -> Path:
     return studied(path, questions=8, models='"scripted/adder"', strategies=["chain_of_thought"], budgets=[512])
 
@@ -34,6 +35,18 @@ def chained(path: Path) -> Path:
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     return chained(tmp_path / "r.duckdb")
+
+
+@made_once
+def looked_into(path: Path) -> Path:
+    looked(chained(path))
+    return path
+
+
+@pytest.fixture
+def seen(tmp_path: Path) -> Path:
+    """The same, with a look into every thought."""
+    return looked_into(tmp_path / "r.duckdb")
 
 
 def condition(db: Path) -> str:
@@ -64,14 +77,13 @@ def looked(db: Path, ceiling: Limits | None = None, width: int = 8) -> tuple[Pro
     return plan, asyncio.run(probing.probe(plan, Store(db), limits, width=width))
 
 
-def test_the_last_point_of_the_curve_is_the_accuracy_of_the_thoughts_themselves(made: Path) -> None:
-    looked(made)
-    results = engine.open(made)
-    found = of(results, condition(made))
+def test_the_last_point_of_the_curve_is_the_accuracy_of_the_thoughts_themselves(seen: Path) -> None:
+    results = engine.open(seen)
+    found = of(results, condition(seen))
     (cell,) = results.cells(budgets=[512]).to_dicts()
     assert found.source == "probes" and len(found.thoughts) == 8
     assert found.curve["accuracy"][-1] == pytest.approx(cell["accuracy"])
-    text = of(results, condition(made), source="text")
+    text = of(results, condition(seen), source="text")
     assert text.source == "text" and text.curve["accuracy"][-1] == pytest.approx(cell["accuracy"])
 
 
@@ -110,59 +122,56 @@ def test_a_look_is_in_no_spend_of_the_setting(made: Path) -> None:
     assert engine.open(made).cells(budgets=[512]).to_dicts() == before
 
 
-def test_deleting_another_run_keeps_the_looks_and_deleting_their_own_takes_them(made: Path) -> None:
-    looked(made)
-    store = Store(made)
-    keys = {chain.key for chain in engine.open(made).chains(condition(made))}
+def test_deleting_another_run_keeps_the_looks_and_deleting_their_own_takes_them(seen: Path) -> None:
+    store = Store(seen)
+    keys = {chain.key for chain in engine.open(seen).chains(condition(seen))}
     store.delete_run("no-such-run")
-    assert store.probes(keys) and planned(made).worst == Amount()
-    store.delete_run(run_dir.list_runs(made)[0].run_id)
+    assert store.probes(keys) and planned(seen).worst == Amount()
+    store.delete_run(run_dir.list_runs(seen)[0].run_id)
     assert not store.probes(keys)
 
 
-def test_looks_of_an_older_version_are_kept_apart_and_read_again_for_nothing(made: Path) -> None:
-    looked(made)
+def test_looks_of_an_older_version_are_kept_apart_and_read_again_for_nothing(seen: Path) -> None:
     store, keys, bought = (
-        Store(made),
-        {chain.key for chain in engine.open(made).chains(condition(made))},
-        purchases(made),
+        Store(seen),
+        {chain.key for chain in engine.open(seen).chains(condition(seen))},
+        purchases(seen),
     )
     stored = store.probes(keys)
     assert {probe.reader for probe in stored} == {READER_VERSION}
-    before, glanced = of(engine.open(made), condition(made)), glance(engine.open(made), condition(made))
-    verb = ["--db", str(made), "probe"]
+    before, glanced = of(engine.open(seen), condition(seen)), glance(engine.open(seen), condition(seen))
+    verb = ["--db", str(seen), "probe"]
     ways = {
         "of all": lambda: main([*verb, "--read-again"]),
         "of one": lambda: main([*verb, "--read-again", "chain_of_thought"]),
         "with a probe": lambda: main([*verb, "chain_of_thought"]),
-        "with its study": lambda: chained(made),
+        "with its study": lambda: chained(seen),
     }
     for way, read_again in ways.items():
-        aged(made, "where question_id in (select question_id from questions order by 1 limit 3)", READER_VERSION - 1)
-        assert len(of(engine.open(made), condition(made)).thoughts) == 5
-        aged(made)
-        old = of(engine.open(made), condition(made))
+        aged(seen, "where question_id in (select question_id from questions order by 1 limit 3)", READER_VERSION - 1)
+        assert len(of(engine.open(seen), condition(seen)).thoughts) == 5
+        aged(seen)
+        old = of(engine.open(seen), condition(seen))
         assert old.reader == 1 and len(old.thoughts) == 8 and any("older version" in line for line in old.sentences())
-        apart = glance(engine.open(made), condition(made))
+        apart = glance(engine.open(seen), condition(seen))
         assert apart is not None and apart.older and apart.source == "text"
         read_again()
-        assert store.probes(keys) == stored and purchases(made) == bought, way
-        assert of(engine.open(made), condition(made)).curve.equals(before.curve)
-        assert glance(engine.open(made), condition(made)) == glanced and probing.read_again(store) == (0, 0)
+        assert store.probes(keys) == stored and purchases(seen) == bought, way
+        assert of(engine.open(seen), condition(seen)).curve.equals(before.curve)
+        assert glance(engine.open(seen), condition(seen)) == glanced and probing.read_again(store) == (0, 0)
 
 
-def test_a_look_whose_text_was_removed_stays_as_an_older_version_read_it(made: Path) -> None:
-    looked(made)
-    chain, *_ = engine.open(made).chains(condition(made))
-    aged(made)
-    with duckdb.connect(made) as connection:
+def test_a_look_whose_text_was_removed_stays_as_an_older_version_read_it(seen: Path) -> None:
+    chain, *_ = engine.open(seen).chains(condition(seen))
+    aged(seen)
+    with duckdb.connect(seen) as connection:
         note = removed.note(date(2026, 1, 1))
         keys = "select key from probes where chain_key = $1 and key is not null order by place_tokens limit 1"
         connection.execute(f"update completions set text = $2 where key in ({keys})", [chain.key, note])
-    store = Store(made)
+    store = Store(seen)
     mine = store.probes([chain.key])
     assert probing.read_again(store)[1] == len(mine) and store.probes([chain.key]) == mine
-    found = of(engine.open(made), condition(made))
+    found = of(engine.open(seen), condition(seen))
     assert len(found.thoughts) == 7 and found.left_out == 1 and not found.older
 
 
@@ -198,16 +207,15 @@ def test_places_are_fixed_by_lengths_alone_and_leave_the_end_out() -> None:
 
 
 def test_looks_go_along_in_a_copy_and_a_merge_and_say_no_answer_where_it_is_anonymous(
-    made: Path, tmp_path: Path
+    seen: Path, tmp_path: Path
 ) -> None:
-    looked(made)
-    chains = engine.open(made).chains(condition(made))
+    chains = engine.open(seen).chains(condition(seen))
     keys = {chain.key for chain in chains}
-    study = str(engine.open(made).studies()["study"][0])
-    part = Part(study, (condition(made),), tuple(chain.question_id for chain in chains))
-    extract(Store(made), tmp_path / "whole.duckdb", part)
-    extract(Store(made), tmp_path / "bare.duckdb", part, anonymous=True)
-    stored = Store(made).probes(keys)
+    study = str(engine.open(seen).studies()["study"][0])
+    part = Part(study, (condition(seen),), tuple(chain.question_id for chain in chains))
+    extract(Store(seen), tmp_path / "whole.duckdb", part)
+    extract(Store(seen), tmp_path / "bare.duckdb", part, anonymous=True)
+    stored = Store(seen).probes(keys)
     assert stored and Store(tmp_path / "whole.duckdb").probes(keys) == stored
     assert {probe.answer for probe in Store(tmp_path / "bare.duckdb").probes(keys)} <= {None, ""}
     merge(Store(tmp_path / "new.duckdb"), tmp_path / "whole.duckdb")
