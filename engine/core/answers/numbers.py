@@ -243,7 +243,8 @@ def _is_aside(text: str, number: Number) -> bool:
 def _without_ordinals(text: str) -> str:
     """Without the numbers of a list's points and of steps."""
     text = _STEP.sub("", text)
-    text = _BESIDE.sub("", text) if _last_digit(_BESIDE.sub("", text)) >= 0 else text
+    if _BESIDE.search(text) and _last_digit(alone := _BESIDE.sub("", text)) >= 0:
+        text = alone
     places = {int(point[1]) for point in _POINT.finditer(text)}
     return _POINT.sub(lambda point: "\n" if {int(point[1]) - 1, int(point[1]) + 1} & places else point[0], text)
 
