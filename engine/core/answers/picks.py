@@ -198,7 +198,11 @@ def unstated(text: str, options: Sequence[str]) -> str | None:
             return letter
     if options:
         above, _, last = text[-2 * LONGEST :].rpartition("\n")
-        letter = _written_out(_bare(last), options) if not _ITEM.match(above.rstrip().rpartition("\n")[2]) else None
+        letter = (
+            _written_out(_bare(last), options)
+            if len(last) <= LONGEST and not _ITEM.match(above.rstrip().rpartition("\n")[2])
+            else None
+        )
         if letter:
             return letter
     if _NONE.search(text[max(0, len(text) - _ENDS) :]):
