@@ -121,12 +121,12 @@ _IS_RIGHT_ELSEWHERE = (
 )
 _REVERSED = re.compile(
     r"(?:\b(?:option|choice|answer|statement)\s{1,2})?[(*\"']{0,3}(?<![A-Za-z])(?P<letter>[A-Z])(?![A-Za-z'\u2019])"
-    rf"(?:(?!\.\s[A-Z]\s)[)\]*\"':.]{{1,3}}(?:(?!\b[B-HJ-Z]\b)[^.\n]){{0,80}}?)?(?:{_IS_RIGHT}|{_IS_BEST}|{_IS_RIGHT_ELSEWHERE})"
+    rf"(?:(?!\.\s[A-Z]\s)[)\]*\"':.]{{1,3}}(?P<text>[^.\n]{{0,80}}?))?(?:{_IS_RIGHT}|{_IS_BEST})"
 )
+_OTHER_LETTER = re.compile(r"\b[B-HJ-Z]\b")
 _PICK = (
     r"\b(?:choose|pick|select|prefer|(?:[Gg]o|[Gg]oing) with|opt for|vote for|settle on|left with|leaves(?: us with)?|"
-    r"[Ii]t must (?:therefore )?be|[Cc]hange my (?:answer|choice) to|(?:[Ww]e|I) conclude|"
-    r"[Ww]\u00e4hle|[Ee]scolho|[Ee]lijo|[Ee]scojo|[Cc]hoisis|[Ss]celgo|[Kk]ies|[Ww]ybieram|[Вв]ыбираю)"
+    r"[Ii]t must (?:therefore )?be|[Cc]hange my (?:answer|choice) to|(?:[Ww]e|I) conclude)"
 )
 _IT_IS = r"(?:[Ii]t|[Tt]hat|[Tt]his)(?:'s|\u2019s| is| has to be| would be| should be)"
 _PICKED = re.compile(
@@ -137,17 +137,23 @@ _PICKED = re.compile(
     # Behind these an article, a pronoun or the first of a list may stand as well.
     r"|(?:\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Cc]onclusion|[Ff]inally|[Oo]nly|think|believe|say|guess|"
     r"after \w{1,12}ing|"
-    r"[Cc]onclude:|(?:best|next|right) (?:next )?(?:step|treatment|option) is|"
-    r"[Aa]lso|[Dd]aher|[Ff]olglich|[Dd]onc|[Pp]or (?:lo )?tanto|[Aa]s\u00ed que|[Qq]uindi|[Pp]ortanto|[Ll]ogo|"
-    r"[Dd]us|[Zz]atem|[Сс]ледовательно|[Зз]начит)|"
-    r"\u2234|\ub530\ub77c\uc11c|\u6240\u4ee5|\u56e0\u6b64|\u3057\u305f\u304c\u3063\u3066),?\s?"
-    r"[(*]{0,3}(?<![A-Za-z])(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!\u3002]|\s?$|(?<=\))\s[^\W\d_]|"
-    r"\s?(?:\uc785\ub2c8\ub2e4|\u3067\u3059)|\s(?:remains|fits|works|is left)\b)"
+    r"[Cc]onclude:|(?:best|next|right) (?:next )?(?:step|treatment|option) is)|\u2234),?\s"
+    r"[(*]{0,3}(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!]|\s?$|(?<=\))\s[^\W\d_]|\s(?:remains|fits|works|is left)\b)"
     r"|\b(?:makes|making|leaves|leaving|[Oo]nly)\s(?:option\s)?[(*]{0,3}(?P<made>[A-Z])[)*]{0,3}\s(?:as\s)?"
     r"(?:the\s(?:\w{1,12}\s)?(?:correct|only|best|right|answer|choice|option)|is\s(?:consistent|correct|true|left|possible|right))\b"
     # "故选B": in Chinese the verb alone states it.
     r"|[\u9009\u9078][\u62e9\u64c7]?[\s:\uff1a(\uff08*]{0,4}(?P<han>[A-Z])(?![A-Za-z])"
     r"|^\s{0,3}(?:=>|->|\u2192|\u21d2)\s?[(*]{0,3}(?P<led>[A-Z])[)*]{0,3}[.]?\s?$",
+    re.M,
+)
+# In other languages, looked for at the end of a reply alone: "Ich wähle B", "Quindi B.", "La opción B es correcta".
+_PICKED_ELSEWHERE = re.compile(
+    r"(?:\b(?:[Ww]\u00e4hle|[Ee]scolho|[Ee]lijo|[Ee]scojo|[Cc]hoisis|[Ss]celgo|[Kk]ies|[Ww]ybieram|[Вв]ыбираю|[Aa]lso|[Dd]aher|"
+    r"[Ff]olglich|[Dd]onc|[Pp]or (?:lo )?tanto|[Aa]s\u00ed que|[Qq]uindi|[Pp]ortanto|[Ll]ogo|[Dd]us|[Zz]atem|"
+    r"[Сс]ледовательно|[Зз]начит)|\ub530\ub77c\uc11c|\u6240\u4ee5|\u56e0\u6b64|\u3057\u305f\u304c\u3063\u3066)[,\u3001\uff0c]?\s?"
+    r"[(*]{0,3}(?<![A-Za-z])(?P<meant>[A-Z])[)*]{0,3}(?=[.!\u3002]|\s?$|(?<=\))\s[^\W\d_]|\s?(?:\uc785\ub2c8\ub2e4|\u3067\u3059))|"
+    r"(?<![A-Za-z])(?P<letter>[A-Z])(?![A-Za-z'\u2019])"
+    rf"(?:(?!\.\s[A-Z]\s)[)\]*\"':.]{{1,3}}[^.\nA-Z]{{0,2}}[^.\n]{{0,40}}?)?(?:{_IS_RIGHT_ELSEWHERE})",
     re.M,
 )
 # "I would not go with B": within the clause before the verb.
@@ -192,7 +198,11 @@ def unstated(text: str, options: Sequence[str]) -> str | None:
             return letter
     if options:
         above, _, last = text[-2 * LONGEST :].rpartition("\n")
-        letter = _written_out(_bare(last), options) if not _ITEM.match(above.rstrip().rpartition("\n")[2]) else None
+        letter = (
+            _written_out(_bare(last), options)
+            if len(last) <= LONGEST and not _ITEM.match(above.rstrip().rpartition("\n")[2])
+            else None
+        )
         if letter:
             return letter
     if _NONE.search(text[max(0, len(text) - _ENDS) :]):
@@ -254,12 +264,15 @@ def _lettered(line: str, letters: str) -> str | None:
             return letter
     if asked and asked[1] in letters:
         return asked[1]
-    picked = deque((each for each in _PICKED.finditer(line) if not _refuses(line, each.start())), maxlen=1)
+    at = max(0, len(line) - 2 * LONGEST)
+    own = deque((each for each in _PICKED.finditer(line) if not _refuses(line, each.start())), maxlen=1)
+    elsewhere = deque(_PICKED_ELSEWHERE.finditer(line, at), maxlen=1)
+    picked = sorted((*own, *elsewhere), key=lambda each: -each.end())
     if picked and (letter := next(filter(None, picked[0].groups()), "").upper()) in letters:
         return letter
-    called = deque(_REVERSED.finditer(line), maxlen=1)
-    if called and called[0]["letter"] in letters:
-        return called[0]["letter"]
+    called = _called_right(line)
+    if called and called in letters:
+        return called
     above, _, last = line[-2 * LONGEST :].rpartition("\n")
     lone = _LONE.match(last)
     # The last line of a list of options is none.
@@ -280,6 +293,17 @@ def _lettered(line: str, letters: str) -> str | None:
         return alone["letter"]
     letter = marked.pop() if len(marked) == 1 and last[-1:] in (".", "!", "*", ")", "$") else None
     return letter if letter and letter in letters else _first_line(line, letters)
+
+
+def _called_right(text: str) -> str:
+    """The last letter that is called the answer, whatever its text between; empty: none is."""
+    letter, found = "", _REVERSED.search(text)
+    while found:
+        # "D. Between B and C, C fits better" says nothing of D.
+        other = _OTHER_LETTER.search(found["text"] or "")
+        letter = letter if other else found["letter"]
+        found = _REVERSED.search(text, found.end("letter") if other else found.end())
+    return letter
 
 
 def _refuses(text: str, at: int) -> bool:
