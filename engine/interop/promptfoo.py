@@ -141,10 +141,9 @@ def _answer(output: Output, result: Result, scorer: str | None) -> ImportedAnswe
     label = str(result.prompt.get("label") or "prompt")
     # Who gives a prompt no label has its very text for one.
     setting = label if len(label) <= LONGEST_LABEL and "{{" not in label else logs.named_by(label, "prompt")
-    variables = json.dumps(result.vars, ensure_ascii=False, sort_keys=True)
-    question = (
-        next((v for v in result.vars.values() if isinstance(v, str)), raw) if len(result.vars) == 1 else variables
-    )
+    # Of one variable its value, which is the same in every prompt.
+    told: Any = next(iter(result.vars.values())) if len(result.vars) == 1 else result.vars
+    question = told if isinstance(told, str) else json.dumps(told, ensure_ascii=False, sort_keys=True)
     expected = [str(each["value"]) for each in _asserts(result.testCase) if each.get("value") is not None]
     return ImportedAnswer(
         tool="promptfoo",

@@ -33,7 +33,8 @@ class Spreadsheet:
         if path.suffix.lower() not in SUFFIXES or not path.is_file():
             return False
         try:
-            with path.open(encoding=_encoding(path), newline="") as file:
+            # In another encoding its columns may be read all the same, and who reads on says what is wrong.
+            with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
                 head = file.readline(logs.HEAD_BYTES)
         except (OSError, UnicodeError):
             return False

@@ -126,6 +126,10 @@ def test_a_file_that_nobody_reads_says_what_its_first_line_lacks(encoding: str, 
     log.write_bytes(log.read_text().replace("plus", "\u00e9").encode(encoding))
     with pytest.raises(UsageError, match="its first line is no such record: it is no text in UTF-8; save it so"):
         _read(log)
+    table = tmp_path / "answers.csv"
+    table.write_bytes("question,model,answer\n\u00e9,m,2\n".encode("latin-1"))
+    with pytest.raises(UsageError, match="is no text in UTF-8 or UTF-16; save it so"):
+        _read(table)
 
 
 def _lm_eval(folder: Path, *lines: dict[str, Any]) -> list[ImportedAnswer]:
@@ -191,9 +195,12 @@ def test_promptfoos_tests_with_assertions_of_their_own_are_one_setting(tmp_path:
     rows = body["results"]["results"]
     rows[1]["testCase"]["assert"].append({"type": "latency", "threshold": 9})
     rows[2]["response"]["finishReason"] = "length"
+    # Of one variable the value is the question, whatever kind it is of: in another prompt it is the same.
+    rows[3] |= {"vars": {"n": 3}, "prompt": {"raw": "Twice 3?", "label": "twice"}}
     log.write_text(json.dumps(body))
     answers = _read(log)
     assert {each.scorer for each in answers} == {"equals, latency"} and [each.cut for each in answers[1:4]] == [0, 1, 0]
+    assert (answers[3].question, answers[3].setting) == ("3", "twice")
     lines = tmp_path / "results.jsonl"
     lines.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     assert [(each.question, each.score) for each in _read(lines)] == [(each.question, each.score) for each in answers]
