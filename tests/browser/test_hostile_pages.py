@@ -101,7 +101,6 @@ def test_whatever_a_model_a_question_or_a_name_says_is_shown_as_text(shown: Host
     expect(cells.last).to_contain_text("Answer: <b>A</b>")
     expect(question).to_contain_text("![steal](http://198.51.100.1/steal.png)")
     expect(page.get_by_role("combobox", name="Setting")).to_be_visible()
-    page.reload()
     expect(question).to_contain_text("Who? <script>")
     assert page.evaluate("window.broken") is None
     main = page.locator("[data-testid=stMain]")

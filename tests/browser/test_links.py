@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.browser.conftest import PATIENCE_MS, Site, settled, still
+from tests.browser.conftest import PATIENCE_MS, POLL_MS, Site, settled, still
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -63,10 +63,12 @@ def test_quick_clicks_lose_nothing_and_the_figure_shows_what_is_left(site: Site)
     page.get_by_role("button", name="Filter").click()
     for group, name in (("Strategy", "Direct"), ("Strategy", "Stated budget"), ("Model", "adder")):
         pill(page, group, name).click()
-    page.wait_for_function("location.search.includes('model=') && location.search.includes('told_budget')")
+    page.wait_for_function(
+        "location.search.includes('model=') && location.search.includes('told_budget')", polling=POLL_MS
+    )
     settled(page)
     assert query(page) == {"model": ["scripted/adder"], "strategy": ["direct", "told_budget"]}
-    page.wait_for_function(f"document.querySelectorAll('{POINTS}').length < {before}")
+    page.wait_for_function(f"document.querySelectorAll('{POINTS}').length < {before}", polling=POLL_MS)
 
 
 def test_the_copied_link_opens_the_same_view_in_a_fresh_browser(site: Site) -> None:
@@ -81,7 +83,9 @@ def test_the_copied_link_opens_the_same_view_in_a_fresh_browser(site: Site) -> N
     expect(other.get_by_role("heading", level=1).first).to_have_text(heading)
     chosen(other, "Accuracy against", "All tokens")
     expect(other.get_by_role("textbox", name="Spend at most")).to_have_value("90")
-    page.wait_for_function("text => document.querySelector('.st-key-panel').innerText === text", arg=panel)
+    page.wait_for_function(
+        "text => document.querySelector('.st-key-panel').innerText === text", arg=panel, polling=POLL_MS
+    )
 
 
 def test_another_page_and_back_keeps_the_filters(site: Site) -> None:

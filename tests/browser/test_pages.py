@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import PATIENCE_MS, Site, still
+from tests.browser.conftest import PATIENCE_MS, POLL_MS, Site, still
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -63,17 +63,21 @@ def test_explore_stands_on_a_small_laptop_and_a_click_on_a_point_opens_its_panel
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     before = page.locator(".st-key-panel").inner_text()
     click_point(page, 0)
-    page.wait_for_function("location.search.includes('cell=')")
-    page.wait_for_function("text => document.querySelector('.st-key-panel').innerText !== text", arg=before)
+    page.wait_for_function("location.search.includes('cell=')", polling=POLL_MS)
+    page.wait_for_function(
+        "text => document.querySelector('.st-key-panel').innerText !== text", arg=before, polling=POLL_MS
+    )
     assert page.evaluate(IN_VIEW)
     still(page)
     page.go_back()
-    page.wait_for_function("text => document.querySelector('.st-key-panel').innerText === text", arg=before)
+    page.wait_for_function(
+        "text => document.querySelector('.st-key-panel').innerText === text", arg=before, polling=POLL_MS
+    )
     # At no width does a label cover another, or is one cut.
     for width in (1440, 1366, 800):
         page.set_viewport_size({"width": width, "height": 1000})
-        page.wait_for_function(FITTED, arg=width)
-        page.wait_for_function(f"!({OVERLAPS})().length")
+        page.wait_for_function(FITTED, arg=width, polling=POLL_MS)
+        page.wait_for_function(f"!({OVERLAPS})().length", polling=POLL_MS)
 
 
 def test_compare_fits_every_window_says_all_names_and_leads_to_a_question_that_changed_sides(site: Site) -> None:
@@ -83,9 +87,11 @@ def test_compare_fits_every_window_says_all_names_and_leads_to_a_question_that_c
     assert page.locator(".cp-marks i").count() == 12
     for width in (1440, 1366, 800, 390):
         page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_function(FITTED, arg=width)
+        page.wait_for_function(FITTED, arg=width, polling=POLL_MS)
         # A narrow window asks the server for another figure.
-        page.wait_for_function(f"!({OVERLAPS})().length && document.scrollingElement.scrollWidth <= innerWidth")
+        page.wait_for_function(
+            f"!({OVERLAPS})().length && document.scrollingElement.scrollWidth <= innerWidth", polling=POLL_MS
+        )
     page.locator(".st-key-chips a").first.click()
     page.wait_for_url("**/answers?*question=*")
     expect(page.get_by_role("heading", level=1)).to_contain_text("call")

@@ -147,14 +147,15 @@ def test_looks_of_an_older_version_are_kept_apart_and_read_again_for_nothing(see
         "with a probe": lambda: main([*verb, "chain_of_thought"]),
         "with its study": lambda: chained(seen),
     }
+    aged(seen, "where question_id in (select question_id from questions order by 1 limit 3)", READER_VERSION - 1)
+    assert len(of(engine.open(seen), condition(seen)).thoughts) == 5
+    aged(seen)
+    old = of(engine.open(seen), condition(seen))
+    assert old.reader == 1 and len(old.thoughts) == 8 and any("older version" in line for line in old.sentences())
+    apart = glance(engine.open(seen), condition(seen))
+    assert apart is not None and apart.older and apart.source == "text"
     for way, read_again in ways.items():
-        aged(seen, "where question_id in (select question_id from questions order by 1 limit 3)", READER_VERSION - 1)
-        assert len(of(engine.open(seen), condition(seen)).thoughts) == 5
         aged(seen)
-        old = of(engine.open(seen), condition(seen))
-        assert old.reader == 1 and len(old.thoughts) == 8 and any("older version" in line for line in old.sentences())
-        apart = glance(engine.open(seen), condition(seen))
-        assert apart is not None and apart.older and apart.source == "text"
         read_again()
         assert store.probes(keys) == stored and purchases(seen) == bought, way
         assert of(engine.open(seen), condition(seen)).curve.equals(before.curve)

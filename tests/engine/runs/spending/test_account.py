@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -13,7 +15,7 @@ from engine.core.budget import Amount, Limits
 from engine.core.errors import RunError
 from engine.runs import allowance, journal, run_dir, worker
 from engine.runs.account import account
-from engine.runs.run_dir import RunDir
+from engine.runs.run_dir import RunDir, Status
 from engine.store.store import Batch, Store
 from tests.engine.runs.test_journal import attempt
 from tests.engine.runs.test_worker import prepared, quiet, remote, study_text
@@ -60,26 +62,59 @@ def damaged(run: RunDir, kind: str) -> None:
         DAMAGE[kind](run.journal)
 
 
-@pytest.mark.parametrize("kind", DAMAGE)
-def test_no_damage_to_the_journal_lets_a_resume_spend_the_ceiling_again(tmp_path: Path, kind: str) -> None:
+class Ended(NamedTuple):
+    """A run that came to its end, of which every damage gets a copy."""
+
+    run: RunDir
+    status: Status
+    billed: int = 0
+    """Tokens that its provider sold it."""
+
+    def copied(self, folder: Path) -> RunDir:
+        db = folder / self.run.db.name
+        shutil.copyfile(self.run.db, db)
+        shutil.copytree(run_dir.folder(self.run.db), run_dir.folder(db))
+        return run_dir.find(db, self.run.run_id)
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
     with serving() as provider:
-        run = bounded(tmp_path, provider)
-        ended = worker.run(run, quiet)
-        charged = ended.spent + ended.in_doubt
-        assert ended.state == "ceiling" and charged.tokens > CEILING // 2
-        for _ in range(2):
-            damaged(run, kind)
-            again = worker.run(run, quiet)
-            assert (again.spent + again.in_doubt).least(charged) == charged, "what was charged never falls"
-            charged = again.spent + again.in_doubt
-            assert billed(provider) <= min(charged.tokens, CEILING)
-            assert Store(run.db).read_book().of_run(run.run_id)[0].charged == charged
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def at_ceiling(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    run, before = bounded(tmp_path_factory.mktemp("ceiling"), provider), billed(provider)
+    return Ended(run, worker.run(run, quiet), billed(provider) - before)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    folder = tmp_path_factory.mktemp("finished")
+    run = prepared(folder, study_text(folder, '"scripted/adder"'))
+    return Ended(run, worker.run(run, quiet))
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_no_damage_to_the_journal_lets_a_resume_spend_the_ceiling_again(
+    provider: Provider, at_ceiling: Ended, tmp_path: Path, kind: str
+) -> None:
+    run, ended, before = at_ceiling.copied(tmp_path), at_ceiling.status, billed(provider)
+    charged = ended.spent + ended.in_doubt
+    assert ended.state == "ceiling" and charged.tokens > CEILING // 2
+    for _ in range(2):
+        damaged(run, kind)
+        again = worker.run(run, quiet)
+        assert (again.spent + again.in_doubt).least(charged) == charged, "what was charged never falls"
+        charged = again.spent + again.in_doubt
+        assert at_ceiling.billed + billed(provider) - before <= min(charged.tokens, CEILING)
+        assert Store(run.db).read_book().of_run(run.run_id)[0].charged == charged
 
 
 @pytest.mark.parametrize("kind", [kind for kind in DAMAGE if kind != "torn"])
-def test_a_damaged_journal_is_said_in_one_sentence_and_once(tmp_path: Path, kind: str) -> None:
-    run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"'))
-    whole = worker.run(run, quiet)
+def test_a_damaged_journal_is_said_in_one_sentence_and_once(finished: Ended, tmp_path: Path, kind: str) -> None:
+    run, whole = finished.copied(tmp_path), finished.status
     damaged(run, kind)
     said = worker.run(run, quiet)
     assert said.state == "finished" and said.message is not None and said.message.count(". ") == 0
