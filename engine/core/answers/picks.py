@@ -138,7 +138,7 @@ _PICKED = re.compile(
     r"|(?:\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Cc]onclusion|[Ff]inally|[Oo]nly|think|believe|say|guess|"
     r"after \w{1,12}ing|"
     r"[Cc]onclude:|(?:best|next|right) (?:next )?(?:step|treatment|option) is)|\u2234),?\s"
-    r"[(*]{0,3}(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!]|\s?$|(?<=\))\s[^\W\d_]|\s(?:remains|fits|works|is left)\b)"
+    r"[(*]{0,3}(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!]|\s?$|(?<=\))\s[A-Z]|\s(?:remains|fits|works|is left)\b)"
     r"|\b(?:makes|making|leaves|leaving|[Oo]nly)\s(?:option\s)?[(*]{0,3}(?P<made>[A-Z])[)*]{0,3}\s(?:as\s)?"
     r"(?:the\s(?:\w{1,12}\s)?(?:correct|only|best|right|answer|choice|option)|is\s(?:consistent|correct|true|left|possible|right))\b"
     # "故选B": in Chinese the verb alone states it.
