@@ -465,7 +465,7 @@ def as_html(figure: go.Figure, title: str, text: str) -> str:
     """A figure as a page of its own that needs no network."""
     from dashboard.text.exports import PICTURES, with_plotly
 
-    drawn, inks = with_plotly(figure), theme.inks(dark())
+    drawn, inks = with_plotly({("saved", "wide"): figure}), theme.inks(dark())
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         '<body style="font-family:sans-serif;max-width:1120px;margin:2rem auto;'

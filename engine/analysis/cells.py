@@ -154,18 +154,17 @@ def _summed(units: pl.DataFrame) -> pl.DataFrame:
         *((pl.col(x) ** 2).sum().alias(f"{x}_ss") for x in WITH_INTERVAL),
         *((pl.col(x) * pl.col(sizes[x])).sum().alias(f"{x}_sq") for x in WITH_INTERVAL),
     ]
-    each = question_means(units).with_columns(
-        q=(pl.col("n") > 0).cast(pl.Float64), q_finished=finished.cast(pl.Float64)
-    )
+    # Made whole first: sums of what is still to be computed are added up in an order that hangs on what else is read.
+    each = question_means(units).collect()
+    each = each.with_columns(q=(pl.col("n") > 0).cast(pl.Float64), q_finished=finished.cast(pl.Float64))
     # Where each question is a cluster of its own, both come from one pass.
     if units["cluster"].n_unique() == units["question_id"].n_unique():
-        return each.group_by(_KEY, maintain_order=True).agg(*counted, *spread).collect()
+        return each.group_by(_KEY, maintain_order=True).agg(*counted, *spread)
     by_cluster = each.group_by(*_KEY, "cluster", maintain_order=True).agg(
         pl.col("q", "q_finished", *WITH_INTERVAL).sum()
     )
     spreads = by_cluster.group_by(_KEY, maintain_order=True).agg(*spread)
-    summed = each.group_by(_KEY, maintain_order=True).agg(*counted).join(spreads, on=_KEY, maintain_order="left")
-    return summed.collect()
+    return each.group_by(_KEY, maintain_order=True).agg(*counted).join(spreads, on=_KEY, maintain_order="left")
 
 
 def _interval(row: Mapping[str, Any], name: str, mean: float | None) -> tuple[float | None, float | None]:
