@@ -156,19 +156,18 @@ def list_runs(db: Path) -> list[Status]:
 def read(run: RunDir) -> Status:
     """How a run stands now; a run that says it is running while nobody holds its lock is dead."""
     try:
-        file = run.path / "status.json"
-        # A fifo or a device by this name would hang the reader.
-        if file.exists() and not file.is_file():
-            raise ValueError("not a file")
-        # The directory's name is the run's id, whatever a copied status says.
-        status = replace(codec.record(Status, codec.parsed(file.read_bytes())), run_id=run.run_id)
+        status = _said(run)
+        alive = is_alive(run)
+        if status.state in ("running", "stopping") and not alive:
+            # It may have ended between the two looks, and says so before it lets go of its lock.
+            status = _said(run)
     except FileNotFoundError:
         status = Status(run.run_id, run.run_id, "new", False, None, 0, 0)
+        alive = is_alive(run)
     except (OSError, ValueError):
         alive = is_alive(run)
         state: State = "running" if alive else "dead"
         return Status(run.run_id, run.run_id, state, alive, None, 0, 0, message="Its status file is unreadable.")
-    alive = is_alive(run)
     if status.state in ("running", "stopping") and not alive:
         message = "The disk is full; make room, and resume." if files.is_full(run.path) else status.message
         return replace(status, state="dead", alive=False, seconds_left=None, message=message)
@@ -185,6 +184,16 @@ def read(run: RunDir) -> Status:
             message = f"Not responding {since}: suspended, or the machine is; it goes on once it is woken."
         return replace(status, alive=True, seconds_left=None, message=message)
     return replace(status, alive=alive)
+
+
+def _said(run: RunDir) -> Status:
+    """What its status file says. Raises OSError, ValueError."""
+    file = run.path / "status.json"
+    # A fifo or a device by this name would hang the reader.
+    if file.exists() and not file.is_file():
+        raise ValueError("not a file")
+    # The directory's name is the run's id, whatever a copied status says.
+    return replace(codec.record(Status, codec.parsed(file.read_bytes())), run_id=run.run_id)
 
 
 def running_s(status: Status) -> float | None:

@@ -170,6 +170,20 @@ def test_a_worker_that_is_silent_for_long_is_alive_and_not_responding(tmp_path: 
         assert (run_dir.read(run).message, run_dir.read(run).seconds_left) == (None, 4.0)
 
 
+def test_a_run_that_ends_while_it_is_looked_at_has_ended_and_is_not_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made(tmp_path)
+    run_dir.write(run, replace(WHOLE, state="running"))
+
+    def ends(looked: RunDir) -> bool:
+        run_dir.write(looked, WHOLE)
+        return False
+
+    monkeypatch.setattr(run_dir, "is_alive", ends)
+    assert run_dir.read(run).state == "finished"
+
+
 def test_a_folder_without_a_study_and_a_link_are_no_runs(tmp_path: Path) -> None:
     run = made(tmp_path)
     (run.path.parent / "zzz-my-notes").mkdir()
