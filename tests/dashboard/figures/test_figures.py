@@ -247,22 +247,18 @@ def test_colours_and_shapes_stay_put_when_rows_are_filtered() -> None:
     assert all(looks[p.condition_id] == (p.colour, p.shape) for p in part.points)
 
 
-@pytest.mark.parametrize(("models", "room", "told"), [(5, "wide", True), (4, "wide", False), (2, "phone", True)])
-def test_the_caption_tells_the_shapes_of_models_that_the_key_has_no_room_for(
-    models: int, room: Any, told: bool
-) -> None:
-    names = [f"m{i}" for i in range(models)]
-    info = info_of(frame(*(cell(condition_id=name, model=name) for name in names)), models=names, room=room)
-    for name, shape in theme.model_shapes(names).items():
-        assert (f"{shape.glyph} {name}" in figures.caption_sentence(info)) == told
-
-
 def test_the_caption_names_task_model_and_n_and_the_key_what_marks_mean() -> None:
     info = info_of(frame(cell(), cell(condition_id="b", strategy="b", spend=50)))
     assert figures.caption_sentence(info) == "sums · tiny · n = 100 questions"
     (key,) = [words for words in words_of(figures.frontier_figure(info)) if "●" in words]
     for part in ("on the frontier", "other budget", "where the frontier may be (80%)", "95% interval"):
         assert part in key
+    # What the key has no room for.
+    for count, room, told in ((5, "wide", True), (4, "wide", False), (2, "phone", True)):
+        models = [f"m{i}" for i in range(count)]
+        info = info_of(frame(*(cell(condition_id=name, model=name) for name in models)), models=models, room=room)
+        shapes = theme.model_shapes(models).items()
+        assert {f"{shape.glyph} {name}" in figures.caption_sentence(info) for name, shape in shapes} == {told}
 
 
 def test_a_hull_is_a_straight_line_bent_by_the_log_axis() -> None:
