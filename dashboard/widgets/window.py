@@ -17,10 +17,8 @@ export default function ({ data, setStateValue }) {
   if (first) start(first).then(() => (window.requestIdleCallback ?? setTimeout)(() => others.forEach(start)));
   let narrow = data.narrow, ink = null;
   const look = () => {
-    const app = document.querySelector(".stApp"), paper = getComputedStyle(app).backgroundColor;
     const width = window.innerWidth, now = width < 560 ? 2 : width < 1100 ? 1 : 0;
-    // Whoever speaks up while another page is on its way asks for the old one again. At first there is none.
-    if (ink !== null && app.dataset.testScriptState !== "notRunning") return;
+    const paper = getComputedStyle(document.querySelector(".stApp")).backgroundColor;
     if (now !== narrow) { narrow = now; setStateValue("narrow", now); }
     if (ink !== null && paper !== ink) setStateValue("paper", paper);
     ink = paper;

@@ -253,8 +253,8 @@ def _trials(source: Connection, some: Sequence[Sequence[codec.Row]], here: Conne
             # A trial that is here has its calls and marks; theirs would double them.
             numbered = ((row, incoming.get((row["trial_id"], row["attempt"]))) for row in chunk)
             tables.insert(here, {table: [{**row, "attempt": own} for row, own in numbered if own is not None]})
-    mine_now = "create or replace temp table mine as select * from trials semi join wanted on trial_id = id"
-    tables.matching(here, mine_now, fresh)
+    tables.want(here, fresh)
+    here.execute("create or replace temp table mine as select * from trials semi join wanted on trial_id = id")
     derive(here)
 
 

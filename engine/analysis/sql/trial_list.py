@@ -22,13 +22,10 @@ PAGE = 50
 """Trials of a page."""
 _AT_ONCE = 2_000
 _WALLS = {"output_tokens": "output_wall", "total_tokens": "total_wall", "calls": "greatest(ordinal + more_calls, 0)"}
-# Few trials have a second attempt, so it is these that are looked through for a later one.
 _LATEST = """
 create temp table latest as
 select trial_id, attempt, question_id, repeat, "end", verdict from trials t where condition_id = ?
-    and not exists (
-        select 1 from trials later
-        where later.attempt > 1 and later.trial_id = t.trial_id and later.attempt > t.attempt)"""
+    and not exists (select 1 from trials later where later.trial_id = t.trial_id and later.attempt > t.attempt)"""
 _AS_RUN = """
 select trial_id, attempt, question_id, repeat, if("end" in ('failed', 'stopped'), "end", verdict) as fate,
     "end" = 'exhausted' as exhausted from latest"""
