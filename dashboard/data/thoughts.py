@@ -73,10 +73,11 @@ class Looking:
         return self.said
 
 
-@kept(32, says="Reading the thoughts …")
-def chains(db: Database, condition: str, study: str) -> dict[str, Chain]:
-    """The stored thoughts of a condition on a study's questions, by their key."""
-    return {chain.key: chain for chain in queries.results(db.path).chains(condition, None if study == ALL else study)}
+@kept(128, says="Reading the thoughts …")
+def chain(db: Database, condition: str, study: str, key: str) -> Chain | None:
+    """One stored thought of a condition on a study's questions, by its key; None: it is there no longer."""
+    every = queries.results(db.path).chains(condition, None if study == ALL else study, keys=[key])
+    return next(iter(every), None)
 
 
 @kept(32, says="Reading the thoughts …")

@@ -217,7 +217,7 @@ def _after(thought: Thought, source: str) -> int:
 
 def _one(db: queries.Database, study: str, condition: dict[str, Any], inside: Inside, thought: Thought) -> None:
     """One thought in full, and the ways to the next and to its answer."""
-    chain = thoughts.chains(db, condition["condition_id"], study).get(thought.key)
+    chain = thoughts.chain(db, condition["condition_id"], study, thought.key)
     # Deleted, or read anew, between two questions to the database.
     if chain is None:
         return

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -17,8 +17,8 @@ from engine.analysis import reader
 from engine.analysis.lens import STORED, Lens
 from engine.analysis.reader import Look, Read
 from engine.analysis.rounds import Decided, decided
-from engine.analysis.sql import listings, token_roles
-from engine.analysis.sql.chains import Chain, chains
+from engine.analysis.sql import chains, listings, token_roles
+from engine.analysis.sql.chains import Chain
 from engine.core.errors import UnknownName
 from engine.store import archive, parquet
 from engine.store.identity import fingerprint
@@ -134,16 +134,40 @@ class Lists:
         with self._looking() as look:
             return listings.transcript(look.connection, trial_id)
 
-    def chains(self, condition_id: str, study: str | None = None) -> list[Chain]:
+    def chains(
+        self,
+        condition_id: str,
+        study: str | None = None,
+        *,
+        most: int | None = None,
+        keys: Collection[str] | None = None,
+    ) -> list[Chain]:
         """The stored thoughts of a condition, on a study's questions or on all; see `analysis.sql.chains`."""
-        return self.chains_of([condition_id], study)[condition_id]
+        return self.chains_of([condition_id], study, most=most, keys=keys)[condition_id]
 
-    def chains_of(self, condition_ids: Iterable[str], study: str | None = None) -> dict[str, list[Chain]]:
+    def chains_of(
+        self,
+        condition_ids: Iterable[str],
+        study: str | None = None,
+        *,
+        most: int | None = None,
+        keys: Collection[str] | None = None,
+    ) -> dict[str, list[Chain]]:
         """`chains` of several conditions in one pass. Raises UnknownName for an id or a study that is not there."""
+        ids = [*condition_ids]
         with self._looking() as look:
-            known = {row["condition_id"]: row["task"] for row in look.known.named([*condition_ids])}
-            tasks = {} if study is None else {task: self.questions_of(study, task) for task in {*known.values()}}
-            return chains(look.connection, {each: tasks.get(task) for each, task in known.items()})
+            questions = self._questions_on(look, ids, study)
+            return chains.chains(look.connection, ids, questions, most=most, keys=keys)
+
+    def n_chains(self, condition_id: str, study: str | None = None) -> tuple[int, int]:
+        """How many thoughts `chains` has, and how many of them are visible. Raises UnknownName as it does."""
+        with self._looking() as look:
+            return chains.count(look.connection, condition_id, self._questions_on(look, [condition_id], study))
+
+    def _questions_on(self, look: Look, condition_ids: Sequence[str], study: str | None) -> frozenset[str] | None:
+        """What a study asked of the tasks of conditions; None: no study is named."""
+        tasks = {row["task"] for row in look.known.named(condition_ids)}
+        return None if study is None else frozenset().union(*(self.questions_of(study, task) for task in tasks))
 
     def token_roles(self, study: str | None = None) -> pl.DataFrame:
         """Where the tokens of a study's settings went, by the role of the calls: one row per condition for all calls

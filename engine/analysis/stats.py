@@ -7,8 +7,10 @@ differ), and p-values corrected for the number of comparisons.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -25,6 +27,8 @@ FEW = 2_000
 """Up to so many clusters a table of all bootstrap draws is made, of 16 MB at most for a thousand replicates."""
 _BLOCK = 32
 """Replicates drawn at once where there are more."""
+_KEPT = 4
+"""Sums of many clusters that are kept, of some 2 MB each."""
 RARE = 3
 """Up to so many right answers, or wrong ones, Wilson's bound needs a guard."""
 Interval = tuple[float, float]
@@ -257,15 +261,35 @@ class Bootstrap:
         if self.clusters <= FEW:
             drawn: Floats = replicate_weights(self.clusters, self.replicates, self.seed) @ values
             return drawn
+        # Several figures of a page sum up the same measures, each in an order of its own.
+        columns = values.reshape(self.clusters, -1).T
+        told = [hashlib.blake2b(np.ascontiguousarray(column).tobytes(), digest_size=16).digest() for column in columns]
+        order = sorted(range(len(told)), key=told.__getitem__)
+        key = self, tuple(told[at] for at in order)
+        if (known := _sums.get(key)) is None:
+            known = self._summed(np.ascontiguousarray(columns[order].T))
+            _sums[key] = known
+            while len(_sums) > _KEPT:
+                with suppress(KeyError):
+                    del _sums[next(iter(_sums))]
+        sums = np.empty_like(known)
+        sums[:, order] = known
+        return sums.reshape(self.replicates, *values.shape[1:])
+
+    def _summed(self, values: Floats) -> Floats:
+        """`sums` of many clusters."""
         # A table of all draws would take eight bytes a replicate and cluster, and its binomials seven times as long.
         generator = np.random.default_rng(self.seed)
-        sums = np.empty((self.replicates, *values.shape[1:]))
+        sums = np.empty((self.replicates, values.shape[1]))
         for start in range(0, self.replicates, _BLOCK):
             rows = min(_BLOCK, self.replicates - start)
             picked = generator.integers(0, self.clusters, (rows, self.clusters), dtype=np.uint32)
             counts = np.stack([np.bincount(row, minlength=self.clusters) for row in picked])
             sums[start : start + rows] = counts.astype(np.float64) @ values
         return sums
+
+
+_sums: dict[tuple[Bootstrap, tuple[bytes, ...]], Floats] = {}
 
 
 @lru_cache(maxsize=2)

@@ -381,7 +381,7 @@ def read_again(store: Store, condition_ids: Collection[str] | None = None) -> tu
         return 0, 0
     chains = {
         (chain.key, chain.question_id): chain
-        for own in Results(store.path).chains_of(sorted(wanted)).values()
+        for own in Results(store.path).chains_of(sorted(wanted), keys=store.looked_into()).values()
         for chain in own
     }
     thoughts: dict[tuple[str, ...], list[Probe]] = {}

@@ -136,8 +136,11 @@ def bring_back(store: Store, folder: Path) -> tuple[int, int]:
                 columns += ', c.at as "attempt"'
                 source_of += " join coming c using (trial_id, attempt)"
             rest = f"where run_id not in (select run_id from main.{table})" if table in _NO_KEY else ""
-            tail = "" if table in _NO_KEY else "on conflict do nothing"
-            connection.execute(f"insert into main.{table} by name select {columns} from {source_of} {rest} {tail}")
+            tail = "" if table in _NO_KEY or table in _OF_TRIALS else "on conflict do nothing"
+            if table in tables.KEYS:
+                tables.add(connection, table, f"(select {columns} from {source_of})")
+            else:
+                connection.execute(f"insert into main.{table} by name select {columns} from {source_of} {rest} {tail}")
         connection.execute(
             """create or replace temp table mine as select t.* from main.trials t
             semi join coming c on t.trial_id = c.trial_id and t.attempt = c.at"""

@@ -7,6 +7,13 @@ import duckdb
 Connection = duckdb.DuckDBPyConnection
 TURNS = """case when contains(data, '"turns"') and json_valid(data) then data ->> '$.turns' end"""
 """What was said before a question, as `core.codec.turns` reads it; null: nothing."""
+LAST = (
+    "left join (select trial_id, max(attempt) as last from trials where attempt > 1 group by trial_id) using (trial_id)"
+)
+"""Behind `trials`: by trial the number of its last attempt, where there was a second; see `IS_LAST`."""
+IS_LAST = "attempt = coalesce(last, 1)"
+"""Whether a row is its trial's last attempt. Few have a second one, so numbering the attempts of all takes four times
+as long."""
 
 
 def quoted(text: str) -> str:

@@ -287,6 +287,14 @@ class Store(Database):
             sql = "select p.* from probes p semi join wanted on chain_key = id order by all"
             return [rows.probe_of(row) for row in tables.matching(connection, sql, chain_keys)]
 
+    def looked_into(self) -> set[str]:
+        """The completions that were looked into."""
+        with self.reading() as connection:
+            if not tables.has(connection, "probes"):
+                return set()
+            found = connection.execute("select distinct chain_key from probes").fetchall()
+        return {str(key) for (key,) in found}
+
     def looked_into_before(self) -> set[str]:
         """Conditions whose thoughts were looked into by looks that an older version of the reading of answers read."""
         with self.reading() as connection:

@@ -27,9 +27,6 @@ Layout = list[tuple[str, str]]
 
 _ON_CONFLICT = {
     "conditions": "on conflict (condition_id) do update set budget = greatest(budget, excluded.budget)",
-    # A reply that was bought again by the run that had it, after its text was removed.
-    "completions": "on conflict (key) do update set text = excluded.text where completions.text like "
-    f"{quoted(removed.LIKE)} and excluded.text not like {quoted(removed.LIKE)}",
     # A look that is read again by a newer version; who paid for it and what it took stay.
     "probes": "on conflict do update set answer = excluded.answer, verdict = excluded.verdict, score = excluded.score, "
     "reader = excluded.reader where coalesce(excluded.reader, 1) > coalesce(probes.reader, 1)",
@@ -39,23 +36,24 @@ _ON_CONFLICT = {
 }
 """What to do about a key that is stored; nothing for a table without keys, and for rows whose keys cannot be."""
 
+KEYS = {"prompts": "prompt_key", "completions": "key"}
+"""Keys without an index, of rows that may be stored already."""
+
 _HEADS = """
 select t.*, c.task, c.lineup, c.strategy, c.params, c.version, c.anytime, c.prompting, q.task as question_task,
     q.text, q.context, q.target, q.category, q.data, f.answer_kind, f.instructions, f.examples
-from trials t semi join chosen using (trial_id, attempt)
+from trials t semi join picked using (trial_id, attempt)
 join conditions c using (condition_id) join questions q using (question_id) join framings f using (framing_id)
 order by trial_id"""
 
 _CHILDREN = {
-    "calls": "select x.*, p.messages from calls x semi join chosen using (trial_id, attempt) "
-    "join prompts p using (prompt_key) order by trial_id, ordinal",
-    "marks": "select x.* from marks x semi join chosen using (trial_id, attempt) order by trial_id, ordinal",
-    "mark_spends": "select x.* from mark_spends x semi join chosen using (trial_id, attempt) "
-    "order by trial_id, ordinal, position",
-    "spends": "select x.* from trial_spends x semi join chosen using (trial_id, attempt) order by trial_id, position",
+    "calls": ("calls", "trial_id, ordinal"),
+    "marks": ("marks", "trial_id, ordinal"),
+    "mark_spends": ("mark_spends", "trial_id, ordinal, position"),
+    "spends": ("trial_spends", "trial_id, position"),
+    "facts": ("facts", "trial_id, ordinal"),
 }
-
-_FACTS = "select x.* from facts x semi join chosen using (trial_id, attempt) order by trial_id, ordinal"
+"""By what they are called below a trial their tables and orders."""
 
 
 def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[codec.Row]:
@@ -109,9 +107,34 @@ def insert(connection: Connection, content: rows.Tables) -> None:
             clean = [{k: codec.storable(v) if isinstance(v, str) else v for k, v in row.items()} for row in fresh]
             frame = pl.DataFrame(_by_columns(clean, shape), schema=shape)
         connection.register("fresh", frame.to_arrow())
-        tail = _ON_CONFLICT.get(table, "on conflict do nothing")
-        connection.execute(f"insert into {table} by name select * from fresh {tail}")
+        if table in KEYS:
+            stored = add(connection, table, "fresh")
+            if stored and table == "completions":
+                # Bought again by the run that had it, after its text was removed.
+                note = quoted(removed.LIKE)
+                connection.execute(
+                    "update completions set text = f.text from fresh f where f.key = completions.key "
+                    "and completions.key in (select unnest(?)) "
+                    f"and completions.text like {note} and f.text not like {note}",
+                    [stored],
+                )
+        else:
+            tail = _ON_CONFLICT.get(table, "on conflict do nothing")
+            connection.execute(f"insert into {table} by name select * from fresh {tail}")
         connection.unregister("fresh")
+
+
+def add(connection: Connection, table: str, source: str) -> list[str]:
+    """Put the rows of `source` whose key is new into a table of `KEYS`; returns the keys that were stored before."""
+    key = KEYS[table]
+    found = connection.execute(f"select {key} from main.{table} semi join {source} using ({key})").fetchall()
+    stored = [each for (each,) in found]
+    new = f"select distinct on ({key}) * from {source}"
+    if stored:
+        connection.execute(f"insert into main.{table} by name {new} where {key} not in (select unnest(?))", [stored])
+    else:
+        connection.execute(f"insert into main.{table} by name {new}")
+    return stored
 
 
 def _by_columns(rows: Sequence[codec.Row], names: Iterable[str]) -> dict[str, Sequence[Any]]:
@@ -168,15 +191,21 @@ def reader(connection: Connection) -> str:
 def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any]) -> list[Trial]:
     """Whole trials of the (trial_id, attempt) pairs that `chosen` selects."""
 
-    def chosen_rows(sql: str) -> list[codec.Row]:
-        return fetch(connection, f"with chosen as materialized ({chosen}) {sql}", parameters)
-
-    heads = chosen_rows(_HEADS)
+    connection.execute(f"create or replace temp table picked as {chosen}", list(parameters))
+    heads = fetch(connection, _HEADS)
     snapshots = prices(connection)
-    children = {name: _grouped(chosen_rows(sql), "trial_id") for name, sql in _CHILDREN.items()}
-    # A file that is only read may be older than the table.
-    stated = chosen_rows(_FACTS) if has(connection, "facts") else []
-    children["facts"] = _grouped(stated, "trial_id")
+    found = layouts(connection, *(table for table, _ in _CHILDREN.values()))
+    archived = not connection.execute("select 1 from duckdb_tables() where table_name = 'calls'").fetchall()
+    children: dict[str, dict[str, list[codec.Row]]] = {}
+    for name, (table, order) in _CHILDREN.items():
+        own = f"select * from {table} semi join picked using (trial_id, attempt)"
+        if not archived:
+            # The keys of all rows are read, and of the others no more than that: a third of the time.
+            own = f"select * from {table} where rowid in ({own.replace('*', 'rowid')})"
+        if table == "calls":
+            own = f"select x.*, p.messages from ({own}) x join prompts p using (prompt_key)"
+        # A file that is only read may be older than the table.
+        children[name] = _grouped(fetch(connection, f"{own} order by {order}") if table in found else [], "trial_id")
     return [
         rows.trial_of(
             head,

@@ -7,33 +7,48 @@ words begun for the model is not a thought of its own, and one whose reasoning i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from engine.analysis.majority_at_k import answer_of, kind_of, score_of
 from engine.core.answers import removed
 from engine.core.records import AnswerKind, Message, Prompt
+from engine.store.sql import IS_LAST, LAST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.store.sql import Connection
 
+# What failed or was stopped thought things that were never judged.
+_ENDED = f"""
+with ended as (
+    select repeat, question_id, trial_id, attempt, condition_id, framing_id from trials {LAST}
+    where {IS_LAST} and "end" in ('finished', 'exhausted') and condition_id in (select unnest($conditions))
+        and ($questions::varchar[] is null or question_id in (select unnest($questions::varchar[])))),
+told as ({{told}})"""
+_ALL = "from ended"
+# By repeat, then by question: the least so many are kept while reading, and the others never sorted.
+_FIRST = """select unnest(least, recursive := true)
+    from (select min(ended, {trials}) as least from ended group by condition_id)"""
+_FROM = """
+from told l join calls c using (trial_id, attempt) join completions k using (key) join prompts p using (prompt_key)
+join questions q using (question_id) join framings f using (framing_id)
+where k.output_tokens is not null and c.role = 'solve' and coalesce(c.cut, 'own') = 'own'"""
+_KEYS = " and c.key in (select unnest($keys))"
 _CHAINS = """
-with latest as (
-    select condition_id, trial_id, attempt, question_id, repeat, framing_id, "end" from trials
-    where condition_id in (select unnest(?))
-    qualify row_number() over (partition by trial_id order by attempt desc) = 1)
 select l.condition_id, k.key, l.question_id, l.repeat, c.ordinal, c.model, c.asked_tokens, c.cut, p.messages, k.text,
     k.finish, k.output_tokens, coalesce(k.reasoning_tokens, 0) as reasoning_tokens, f.answer_kind, q.task,
     q.text as question, q.context, q.target, q.category, q.data,
-    dense_rank() over (order by l.question_id) as question_no
-from latest l join calls c using (trial_id, attempt) join completions k using (key) join prompts p using (prompt_key)
-join questions q using (question_id) join framings f using (framing_id)
-where l."end" in ('finished', 'exhausted') and k.output_tokens is not null and c.role = 'solve'
-    and coalesce(c.cut, 'own') = 'own'
-order by l.repeat, c.ordinal, l.question_id"""
+    dense_rank() over (order by l.question_id) as question_no"""
+_ORDER = " order by l.repeat, c.ordinal, l.question_id"
+_COUNT = f"""
+select count(distinct (k.key, l.question_id)), count(distinct (k.key, l.question_id)) filter (where
+    coalesce(k.reasoning_tokens, 0) = 0 and not k.text like '{removed.LIKE}' and regexp_matches(k.text, '\\S'))"""
+_WHOLE = " and json_extract_string(p.messages, '$[#-1][0]') <> 'assistant'"
+_GROWTH = 16
+"""So many times more trials are read where too few of the first have a visible thought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +97,52 @@ class Chain:
         return None if self.cut else self.read(self.text)
 
 
-def chains(connection: Connection, wanted: Mapping[str, frozenset[str] | None]) -> dict[str, list[Chain]]:
+def chains(
+    connection: Connection,
+    condition_ids: Iterable[str],
+    questions: frozenset[str] | None = None,
+    *,
+    most: int | None = None,
+    keys: Iterable[str] | None = None,
+) -> dict[str, list[Chain]]:
     """The thoughts of conditions, of each one of every question before the second of any.
 
-    `wanted`: by condition the questions that count; None: all."""
-    # Failed and stopped trials are left out: what they thought was never judged.
-    cursor = connection.execute(_CHAINS, [list(wanted)])
+    `questions`: those that count; None: all. `keys`: of these completions alone. `most`: so many visible ones of each
+    condition are enough, so that a study of a million answers costs what one of a thousand does; None: all."""
+    asked: dict[str, Any] = {"questions": None if questions is None else [*questions]}
+    found: dict[str, list[Chain]] = {each: [] for each in condition_ids}
+    if keys is not None:
+        asked["keys"] = [*keys]
+    short, trials = [*found], most
+    while short:
+        wanted = asked | {"conditions": short}
+        sql = _ENDED.format(told=_ALL if trials is None else _FIRST.format(trials=trials)) + _CHAINS + _FROM
+        found |= _read(connection.execute(sql + ("" if keys is None else _KEYS) + _ORDER, wanted), short)
+        if most is None or trials is None:
+            break
+        if short := [each for each in short if len(visible(found[each])) < most]:
+            sql = _ENDED.format(told=_ALL) + f"select condition_id from told group by 1 having count(*) > {trials}"
+            left = connection.execute(sql, {"conditions": short, "questions": asked["questions"]})
+            short = [condition for (condition,) in left.fetchall()]
+        trials *= _GROWTH
+    return found
+
+
+def count(connection: Connection, condition_id: str, questions: frozenset[str] | None = None) -> tuple[int, int]:
+    """How many thoughts a condition has, and how many of them are visible; no text is fetched."""
+    wanted = {"conditions": [condition_id], "questions": None if questions is None else [*questions]}
+    sql = _ENDED.format(told=_ALL) + _COUNT + _FROM + _WHOLE
+    ((stored, shown),) = connection.execute(sql, wanted).fetchall()
+    return stored, shown
+
+
+def _read(cursor: Connection, conditions: Sequence[str]) -> dict[str, list[Chain]]:
+    """By condition what a query finds, each thought once."""
     names = [column[0] for column in cursor.description or ()]
-    found: dict[str, dict[tuple[str, str], Chain]] = {condition: {} for condition in wanted}
+    found: dict[str, dict[tuple[str, str], Chain]] = {condition: {} for condition in conditions}
     prompts: dict[str, Prompt] = {}
     for values in cursor.fetchall():
         row = dict(zip(names, values, strict=True))
-        questions = wanted[row["condition_id"]]
-        if questions is not None and row["question_id"] not in questions:
-            continue
         # Many replies were asked for by one prompt.
         if (messages := prompts.get(row["messages"])) is None:
             messages = tuple(Message(role, content) for role, content in json.loads(row["messages"]))

@@ -22,6 +22,7 @@ from engine.analysis.majority_at_k import VOTING, answer_of, score_of
 from engine.analysis.sql import listings
 from engine.core.records import verdict_of
 from engine.store import deltas
+from engine.store.sql import IS_LAST, LAST
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection
@@ -31,9 +32,8 @@ Row = Mapping[str, Any]
 # Of both sides the last attempts. `own`: scored trials that made one call; a condition with any other has no row.
 _SOURCE = f"""
 with latest as (
-    select trial_id, attempt, condition_id, question_id, repeat, "end", answer, framing_id from trials
-    where condition_id in (select unnest($1)) or condition_id in (select unnest($2))
-    qualify row_number() over (partition by trial_id order by attempt desc) = 1),
+    select trial_id, attempt, condition_id, question_id, repeat, "end", answer, framing_id from trials {LAST}
+    where {IS_LAST} and (condition_id in (select unnest($1)) or condition_id in (select unnest($2)))),
 own as (
     select l.*, c.granted_tokens, c.asked_tokens, c.metered_input_tokens, c.cut, c.key as own_key,
         split_part(c.key, '@', 1) as request, count(*) over (partition by l.trial_id) as n_calls

@@ -20,6 +20,7 @@ from engine.core.errors import UnknownName
 from engine.core.records import Price
 from engine.store import deltas, tables
 from engine.store.rows import price_of
+from engine.store.sql import IS_LAST, LAST
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection
@@ -46,7 +47,7 @@ _TRIAL_ROWS = """
 select t.trial_id, t.attempt, t.question_id, q.text as question, q.target, q.category, t.repeat, t."end", t.verdict,
     t.score, t.answer, t.error, t.budget, s.calls, s.input_tokens, s.output_tokens, s.reasoning_tokens, s.latency_ms,
     s.pusd / 1e12 as usd, t.run_id, t.started_at, t.finished_at
-from trials t join questions q using (question_id) left join (
+from trials t {last} join questions q using (question_id) left join (
     select t.trial_id, t.attempt, sum(x.calls)::bigint as calls, sum(x.input_tokens)::bigint as input_tokens,
         sum(x.output_tokens)::bigint as output_tokens, sum(x.reasoning_tokens)::bigint as reasoning_tokens,
         sum(x.latency_ms)::bigint as latency_ms,
@@ -54,8 +55,7 @@ from trials t join questions q using (question_id) left join (
     from trials t join {spends} x using (trial_id, attempt)
     left join {stored} p on p.snapshot_id = t.snapshot_id and p.model = x.model and p.tier = x.tier
     where t.condition_id = $1 group by all) s using (trial_id, attempt)
-where t.condition_id = $1
-qualify row_number() over (partition by t.trial_id order by t.attempt desc) = 1
+where t.condition_id = $1 and t.{is_last}
 order by t.question_id, t.repeat"""
 
 # Of several marks after one call the last is the one that call left.
@@ -76,9 +76,8 @@ _TOLD = f"""
 with told as (
     select t.trial_id, t.attempt, t.repeat, t."end", t.framing_id, t.question_id, c.params, i.condition_no,
         n.question_no
-    from trials t join conditions c using (condition_id) join {deltas.CONDITIONS} i using (condition_id)
-    join {deltas.QUESTIONS} n using (question_id) where t.condition_id in (select unnest($1))
-    qualify row_number() over (partition by t.trial_id order by t.attempt desc) = 1)"""
+    from trials t {LAST} join conditions c using (condition_id) join {deltas.CONDITIONS} i using (condition_id)
+    join {deltas.QUESTIONS} n using (question_id) where t.condition_id in (select unnest($1)) and t.{IS_LAST})"""
 # Of finished trials alone: one that a wall closed drew few because its draws were long.
 _DRAWS = f"""{_TOLD}
 select t.condition_no, t.question_no, t.repeat, t.params, x.ordinal, x.cut, k.text, k.finish, f.answer_kind,
@@ -91,13 +90,10 @@ select t.condition_no, t.question_no, t.repeat, m.after_calls, m.answer, m.score
 from told t join marks m using (trial_id, attempt) order by 1, 2, 3, m.ordinal"""
 
 
-# A reading that is not today's may have been followed by one that is. Few trials have a second attempt, so it is these
-# that are looked for: numbering the attempts of all takes twice as long.
-_READERS = """
-select condition_id, min({reader}) as oldest, max({reader}) as newest
-from trials left join (
-    select trial_id, max(attempt) as last from trials where attempt > 1 group by trial_id) using (trial_id)
-where last is null or attempt = last group by condition_id having oldest <> ? or newest <> ?"""
+# A reading that is not today's may have been followed by one that is.
+_READERS = f"""
+select condition_id, min({{reader}}) as oldest, max({{reader}}) as newest from trials {LAST}
+where {IS_LAST} group by condition_id having oldest <> ? or newest <> ?"""
 
 
 _UNREPORTED = f"""
@@ -106,10 +102,9 @@ from trials t join conditions c using (condition_id) left join trial_spends s us
 where c.strategy like '{names.IMPORTED}%' and t."end" in ('finished', 'exhausted') group by all"""
 
 
-_FAILURES = """
+_FAILURES = f"""
 select error, count(*)::bigint as n from (
-    select "end", error, question_id from trials where condition_id in (select unnest($1))
-    qualify row_number() over (partition by trial_id order by attempt desc) = 1)
+    select "end", error, question_id from trials {LAST} where {IS_LAST} and condition_id in (select unnest($1)))
 where "end" = 'failed' and ($2::varchar[] is null or question_id in (select unnest($2::varchar[])))
 group by error order by n desc, error"""
 
@@ -173,7 +168,9 @@ def trial_rows(connection: Connection, condition_id: str) -> pl.DataFrame:
     # A database of an older schema that is only read had prices of one rate.
     tiered = tables.has(connection, "trial_spends", "tier")
     relation = "trial_spends" if tiered else "(select *, 0 as tier from trial_spends)"
-    sql = _TRIAL_ROWS.format(cost=prices.cost("x", "p"), spends=relation, stored=prices.STORED)
+    sql = _TRIAL_ROWS.format(
+        last=LAST, is_last=IS_LAST, cost=prices.cost("x", "p"), spends=relation, stored=prices.STORED
+    )
     return _frame(connection, sql, condition_id)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.analysis.sql import prices
 from engine.store import deltas, tables
-from engine.store.sql import TURNS, each
+from engine.store.sql import IS_LAST, LAST, TURNS, each
 
 if TYPE_CHECKING:
     import polars as pl
@@ -102,8 +102,7 @@ sized as (
         row_number() over (partition by c.trial_id order by c.ordinal) - 1 as ordinal,
         greatest(c.bound_tokens, c.input_tokens) as reach
     from (
-        select t.* from trials t join places using (condition_id)
-        qualify row_number() over (partition by trial_id order by attempt desc) = 1) l
+        select t.* from trials t {LAST} join places using (condition_id) where t.{IS_LAST}) l
     join places p using (condition_id) join {deltas.QUESTIONS} q using (question_id)
     join calls c on c.trial_id = l.trial_id and c.attempt = l.attempt),
 reaches as (

@@ -15,6 +15,7 @@ import polars as pl
 
 from engine.analysis.stats import Sums, mean_interval
 from engine.core import names
+from engine.store.sql import IS_LAST, LAST
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection
@@ -35,9 +36,8 @@ ROLE_SCHEMA: dict[str, type[pl.DataType]] = {
 # Repeats of a question are averaged first: questions are the sampling unit.
 _SQL = f"""
 with latest as (
-    select t.trial_id, t.attempt, t.condition_id, t.question_id, t."end" from trials t
-    where t.condition_id in (select unnest($1::varchar[]))
-    qualify row_number() over (partition by t.trial_id order by t.attempt desc) = 1),
+    select trial_id, attempt, condition_id, question_id, "end" from trials {LAST}
+    where {IS_LAST} and condition_id in (select unnest($1::varchar[]))),
 scored as (from latest where "end" not in ('failed', 'stopped')),
 answers as (select condition_id, question_id, count(*) as answers from scored group by all),
 used as (

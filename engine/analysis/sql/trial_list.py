@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.core import codec, replay
 from engine.core.records import Axis, Trial
 from engine.store import deltas, tables
+from engine.store.sql import IS_LAST, LAST
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection
@@ -22,10 +23,9 @@ PAGE = 50
 """Trials of a page."""
 _AT_ONCE = 2_000
 _WALLS = {"output_tokens": "output_wall", "total_tokens": "total_wall", "calls": "greatest(ordinal + more_calls, 0)"}
-_LATEST = """
+_LATEST = f"""
 create temp table latest as
-select trial_id, attempt, question_id, repeat, "end", verdict from trials t where condition_id = ?
-    and not exists (select 1 from trials later where later.trial_id = t.trial_id and later.attempt > t.attempt)"""
+select trial_id, attempt, question_id, repeat, "end", verdict from trials {LAST} where {IS_LAST} and condition_id = ?"""
 _AS_RUN = """
 select trial_id, attempt, question_id, repeat, if("end" in ('failed', 'stopped'), "end", verdict) as fate,
     "end" = 'exhausted' as exhausted from latest"""
@@ -174,13 +174,15 @@ def first_trials(connection: Connection, condition_id: str, n: int, questions: f
     """The first `n` trials of a condition in the order of its list; `questions`: only of these, None: of all.
 
     Reads how none of the others stands, so it costs the same in a list of any length."""
-    connection.execute(_LATEST, [condition_id])
-    sql = """select trial_id from latest where ?::varchar[] is null or question_id in (select unnest(?::varchar[]))
-        order by question_id, repeat, trial_id limit ?"""
+    sql = f"""select trial_id, attempt from trials {LAST} where {IS_LAST} and condition_id = ?
+        and (?::varchar[] is null or question_id in (select unnest(?::varchar[])))
+        order by question_id, repeat, trial_id limit {n:d}"""
     asked = None if questions is None else [*questions]
-    own = [trial_id for (trial_id,) in connection.execute(sql, [asked, asked, n]).fetchall()]
-    whole = {trial.spec.trial_id: trial for trial in _whole(connection, own)}
-    return [whole[trial_id] for trial_id in own]
+    own = connection.execute(sql, [condition_id, asked, asked]).fetchall()
+    chosen = "select unnest(?::varchar[]) as trial_id, unnest(?::bigint[]) as attempt"
+    ids, attempts = [trial_id for trial_id, _ in own], [attempt for _, attempt in own]
+    whole = {trial.spec.trial_id: trial for trial in tables.whole_trials(connection, chosen, [ids, attempts])}
+    return [whole[trial_id] for trial_id in ids]
 
 
 def _read(connection: Connection, condition_id: str, axis: Axis, budget: int | None) -> None:

@@ -9,7 +9,8 @@ would make its wrong answers difficult ones. A setting that stands alone has no 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from statistics import fmean
@@ -73,7 +74,14 @@ class _Results(thoughts.Stored, Protocol):
     """What is asked of the results of a database."""
 
     def still(self) -> AbstractContextManager[Self]: ...
-    def chains_of(self, condition_ids: Iterable[str], study: str | None = None) -> dict[str, list[Chain]]: ...
+    def chains_of(
+        self,
+        condition_ids: Iterable[str],
+        study: str | None = None,
+        *,
+        most: int | None = None,
+        keys: Collection[str] | None = None,
+    ) -> dict[str, list[Chain]]: ...
     def measured(
         self,
         axis: str | None,
@@ -88,23 +96,25 @@ def glances(results: _Results, study: str | None = None, ids: Iterable[str] | No
     """By condition, of those that think; `ids`: of these alone. What cannot be judged here is left out.
 
     Raises UnknownName for a study or a condition that is not there."""
+    looked_into = Store(results.path).looked_into()
     with results.still() as same:
         conditions = {row["condition_id"]: row for row in same.conditions().to_dicts()}
-        stored = same.chains_of(conditions if ids is None else ids, study)
+        stored = same.chains_of(conditions if ids is None else ids, study, most=MOST)
         chains = {each: own for each, every in stored.items() if _thinks(own := visible(every))}
         if not chains:
             return {}
-        tasks = {conditions[each]["task"] for each in chains}
-        beside = [row["condition_id"] for row in conditions.values() if row["task"] in tasks]
-        scores = _scores(same, beside, study)
-    keys = {chain.key for own in chains.values() for chain in own}
-    probes = Store(results.path).probes(keys)
+        deep = same.chains_of(chains, study, keys=looked_into) if looked_into else {}
+        asked = Counter(row["task"] for row in conditions.values())
+        # Who stands alone on a task has nobody to say how difficult its questions are.
+        tasks = {task for each in chains if asked[task := conditions[each]["task"]] > 1}
+        scores = _scores(same, [row["condition_id"] for row in conditions.values() if row["task"] in tasks], study)
+    probes = Store(results.path).probes({chain.key for own in deep.values() for chain in own})
     found = {}
     # Settings share replies: one chain is the first draw of another's vote.
     known: thoughts.Known = {}
     for each, own in chains.items():
         source: Source = "probes"
-        looked = thoughts.probed(own, probes)
+        looked = thoughts.probed(visible(deep.get(each, ())), probes)
         # What a text says is read today, so looks of an older version would stand beside newer readings.
         older = looked.reader < READER_VERSION and bool(looked.thoughts)
         read: Sequence[Thought] = () if older else looked.thoughts
@@ -129,11 +139,14 @@ def _thinks(shown: Sequence[Chain]) -> bool:
 
 def _scores(results: _Results, ids: Sequence[str], study: str | None) -> pl.DataFrame:
     """The mean score of each setting on each question, at its largest budget: condition_id, question_id, score."""
+    nobody = pl.DataFrame(schema={"condition_id": pl.String, "question_id": pl.String, "score": pl.Float64})
+    if not ids:
+        return nobody
     try:
         _, units = results.measured(None, None, {"study": study, "condition_id": list(ids)}, explain=False)
     except UsageError:
         # Studies that asked different questions are not read together: then difficulty is not known.
-        return pl.DataFrame(schema={"condition_id": pl.String, "question_id": pl.String, "score": pl.Float64})
+        return nobody
     means = scored_means(units.filter(pl.col("budget") == pl.col("budget").max().over("condition_id")))
     return means.select("condition_id", "question_id", score="accuracy")
 

@@ -10,7 +10,7 @@ questions. Compare: 41-52 % of reasoning tokens come after the answer (PUMA, arX
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -250,7 +250,15 @@ class Stored(Protocol):
 
     @property
     def path(self) -> Path: ...
-    def chains(self, condition_id: str, study: str | None = None) -> list[Chain]: ...
+    def chains(
+        self,
+        condition_id: str,
+        study: str | None = None,
+        *,
+        most: int | None = None,
+        keys: Collection[str] | None = None,
+    ) -> list[Chain]: ...
+    def n_chains(self, condition_id: str, study: str | None = None) -> tuple[int, int]: ...
     def conditions(self) -> pl.DataFrame: ...
 
 
@@ -259,18 +267,21 @@ def of(results: Stored, condition_id: str, study: str | None = None, source: Sou
 
     Raises UnknownName for an id that is not there, UsageError where nobody knows the task, so that a text read up to a
     place cannot be judged."""
-    every = results.chains(condition_id, study)
+    n_stored, _ = results.n_chains(condition_id, study)
     if source != "text":
-        looked = probed(every, Store(results.path).probes({chain.key for chain in every}))
+        store = Store(results.path)
+        looked_into = store.looked_into()
+        every = results.chains(condition_id, study, keys=looked_into) if looked_into else []
+        looked = probed(every, store.probes({chain.key for chain in every}))
         if (told := looked.thoughts) or source == "probes":
-            found = inside(told, "probes", looked.how, looked.exact, len(every) - len(told))
+            found = inside(told, "probes", looked.how, looked.exact, n_stored - len(told))
             return replace(found, reader=looked.reader)
     name = dict(results.conditions().select("condition_id", "model").iter_rows())[condition_id]
     try:
-        from_texts = read(every, name)
+        from_texts = read(results.chains(condition_id, study, most=MOST), name)
     except LookupError as error:
         raise UsageError(f"Nobody here knows the task {error}, so its thoughts cannot be judged.") from None
-    return inside(from_texts, "text", "read", name.startswith(WORDS), len(every) - len(from_texts))
+    return inside(from_texts, "text", "read", name.startswith(WORDS), n_stored - len(from_texts))
 
 
 def inside(
