@@ -270,8 +270,9 @@ class Store(Database):
         with self.reading() as connection:
             # A file that is only read may be older than the table.
             ours = _OURS if tables.has(connection, "origins") else ""
-            oldest = tables.matching(connection, _KEYS.format(ours=ours), models, [codec.naive(since)])
-        return {row["request"]: row["key"] for row in oldest}
+            tables.want(connection, models)
+            # Pairs at once: as rows by name a million of them would take half a gigabyte.
+            return dict(connection.execute(_KEYS.format(ours=ours), [codec.naive(since)]).fetchall())
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
         """The stored completions among `keys`."""

@@ -241,6 +241,9 @@ def test_what_resamples_add_up_to_varies_as_their_clusters_do(clusters: int):
     values = np.random.default_rng(3).normal(5, 2, clusters)
     bootstrap = Bootstrap(clusters, 400, seed=1)
     sums, n = bootstrap.sums(np.column_stack([values, np.ones(clusters)])).T
+    # In whatever order the measures stand.
+    turned = bootstrap.sums(np.column_stack([np.ones(clusters), values, values])).T
+    assert np.allclose(turned, [n, sums, sums], rtol=1e-12)
     assert set(n) == {float(clusters)}
     # Alone or beside others, one draw of clusters is summed up.
     assert np.allclose(sums, bootstrap.sums(values), rtol=1e-12)

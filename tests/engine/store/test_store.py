@@ -492,6 +492,38 @@ def test_migrations_are_numbered_without_gaps_and_recorded(store: Store):
     assert found == [(step.number, step.name) for step in schema.MIGRATIONS]
 
 
+GROWING = ("trials", "trial_spends", "calls", "marks", "mark_spends", "facts", "completions", "prompts")
+
+
+def test_what_grows_with_every_answer_has_no_index_that_is_read_whole_whenever_rows_are_added(tmp_path: Path):
+    new, old = Store(tmp_path / "new.duckdb"), tmp_path / "old.duckdb"
+    new.create()
+    with duckdb.connect(str(old)) as connection:
+        connection.execute(schema.RECORD)
+        schema._apply(connection, schema.MIGRATIONS[:17])
+    Store(old).create()
+    found = []
+    for path in (new.path, old):
+        with duckdb.connect(str(path), read_only=True) as connection:
+            keyed = connection.execute("select table_name from duckdb_tables() where has_primary_key").fetchall()
+            columns = "select * exclude (database_name, database_oid, table_oid) from duckdb_columns() order by all"
+            found.append((connection.execute(columns).fetchall(), tables.needed(connection)))
+        assert not {name for (name,) in keyed} & {*GROWING}
+    assert found[0] == found[1]
+    needed = found[0][1]
+    assert all({"trial_id", "attempt"} <= needed[table] for table in GROWING[:6])
+    assert "answer" not in needed["trials"] and "input_tokens" not in needed["calls"]
+
+
+def test_of_replies_and_prompts_under_one_key_the_first_is_kept(store: Store):
+    first, second = a_completion("k"), replace(a_completion("k"), text="another")
+    store.flush(Batch(completions=(first, second)))
+    store.flush(Batch((a_trial(0), a_trial(0, attempt=2)), completions=(second, a_completion("other"))))
+    assert count(store, "completions") == 2
+    assert store.completions(["k"])["k"].text == first.text
+    assert count(store, "prompts") == 1 and count(store, "calls") == 2
+
+
 @pytest.mark.parametrize("device", ["/dev/null", "."])
 def test_an_export_replaces_files_alone_and_never_the_database(tmp_path: Path, device: str) -> None:
     store = Store(tmp_path / "a.duckdb")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,6 +143,25 @@ def test_what_many_settings_are_told_at_once_is_what_reading_each_text_at_each_p
                 said.append((at, answer, chain.score(answer)))
             thoughts.append(from_text(chain.key, chain.question_id, cut, chain.kind, said))
         assert each.excess == excess(thoughts, "text")
+
+
+def test_as_many_thoughts_are_read_as_are_wanted_and_they_are_the_first_of_all(db: Path, tmp_path: Path) -> None:
+    results = engine.open(db)
+    for condition in results.conditions()["condition_id"]:
+        every = results.chains(condition)
+        for most in (1, 4, 9, 100):
+            assert results.chains(condition, most=most) == every[:most]
+        keys = {chain.key for chain in every[2:4]}
+        assert results.chains(condition, keys=keys) == [chain for chain in every if chain.key in keys]
+        assert results.n_chains(condition) == (len(every), len(visible(every))) == (9, 9)
+    # Where the first are hidden, later ones are looked for.
+    last = every[-1]
+    shutil.copy(db, tmp_path / "hidden.duckdb")
+    with duckdb.connect(str(tmp_path / "hidden.duckdb")) as connection:
+        connection.execute("update completions set reasoning_tokens = 1 where key <> ?", [last.key])
+    hidden = engine.open(tmp_path / "hidden.duckdb")
+    assert visible(hidden.chains(condition, most=1)) == visible(hidden.chains(condition)) == [last]
+    assert hidden.n_chains(condition) == (9, 1)
 
 
 @pytest.mark.parametrize("n", [2, 8, 60])
