@@ -206,7 +206,7 @@ _BARE = "".join(
     f"alter table {table} rename to {table}_keyed; create table {table} as from {table}_keyed; "
     f"drop table {table}_keyed;" + "".join(f'alter table {table} alter column "{name}" set not null;' for name in names)
     for table, names in ((table, names.split()) for table, names in _WHOLE.items())
-)
+) + "".join(f"alter table {table} alter column tier set default 0;" for table in ("trial_spends", "mark_spends"))
 """Without their keys: who writes asks for what is stored already (`tables.insert`), and is alone with the file. DuckDB
 keeps an index for each, which was four fifths of a file of a million trials (1,700 MB; 310 without), and reads all of
 it whenever rows are added (400 MB, more with every trial)."""
