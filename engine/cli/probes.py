@@ -86,11 +86,14 @@ def probe(
     if not only_plan:
         # What was answered before replays for nothing, and is read by today's version too.
         probing.read_again(Store(path), {row["condition_id"]})
-    every, store = results.chains(row["condition_id"], study), Store(path)
+    every, store = results.chains(row["condition_id"], study, most=thoughts), Store(path)
+    stored, shown = results.n_chains(row["condition_id"], study)
     model = opened(options.runs_of(db), results, row, models)
 
     async def look() -> tuple[Probing, probing.Probed | None]:
-        plan = await probing.plan(model, every, store, thoughts=thoughts, count=places, sentences=sentences)
+        plan = await probing.plan(
+            model, every, store, thoughts=thoughts, count=places, sentences=sentences, left_out=stored - shown
+        )
         ceiling = _ceiling(plan, usd, tokens, calls)
         _announce(plan, ceiling)
         if only_plan:

@@ -123,9 +123,11 @@ async def plan(
     thoughts: int = THOUGHTS,
     count: int = PLACES,
     sentences: int = SENTENCES,
+    left_out: int = 0,
 ) -> Probing:
     """Fix thoughts, places and requests, and say what they cost at most; sends nothing that is billed.
 
+    `every`: at least the first `thoughts` visible ones; `left_out`: how many of the setting have no visible text.
     Raises UsageError where there is no thought to look into, or its model is not the one that is opened."""
     chosen = visible(every)[:thoughts]
     if not chosen:
@@ -151,9 +153,7 @@ async def plan(
     # By key: two thoughts that begin alike ask the same, and it is bought once.
     unpaid = {look.request.key: look for look in requests if look.request.key not in keys}
     costs = (charges.worst(model, look.bound_tokens, look.request.asked_tokens) for look in unpaid.values())
-    return Probing(
-        model, how, shared, tuple(planned), len(every) - len(visible(every)), len(known), sum(costs, Amount())
-    )
+    return Probing(model, how, shared, tuple(planned), left_out, len(known), sum(costs, Amount()))
 
 
 def is_same_model(one: str, other: str) -> bool:

@@ -34,8 +34,8 @@ _FIRST = """select unnest(least, recursive := true)
     from (select min(ended, {trials}) as least from ended group by condition_id)"""
 _FROM = """
 from told l join calls c using (trial_id, attempt) join completions k using (key) join prompts p using (prompt_key)
-join questions q using (question_id) join framings f using (framing_id)
-where k.output_tokens is not null and c.role = 'solve' and coalesce(c.cut, 'own') = 'own'"""
+{about} where k.output_tokens is not null and c.role = 'solve' and coalesce(c.cut, 'own') = 'own'"""
+_ABOUT = "join questions q using (question_id) join framings f using (framing_id)"
 _KEYS = " and c.key in (select unnest($keys))"
 _CHAINS = """
 select l.condition_id, k.key, l.question_id, l.repeat, c.ordinal, c.model, c.asked_tokens, c.cut, p.messages, k.text,
@@ -44,9 +44,10 @@ select l.condition_id, k.key, l.question_id, l.repeat, c.ordinal, c.model, c.ask
     dense_rank() over (order by l.question_id) as question_no"""
 _ORDER = " order by l.repeat, c.ordinal, l.question_id"
 _COUNT = f"""
-select count(distinct (k.key, l.question_id)), count(distinct (k.key, l.question_id)) filter (where
-    coalesce(k.reasoning_tokens, 0) = 0 and not k.text like '{removed.LIKE}' and regexp_matches(k.text, '\\S'))"""
-_WHOLE = " and json_extract_string(p.messages, '$[#-1][0]') <> 'assistant'"
+select count(*), count(*) filter (where shown) from (
+    select distinct k.key, l.question_id, coalesce(k.reasoning_tokens, 0) = 0 and not k.text like '{removed.LIKE}'
+        and regexp_matches(k.text, '\\S') as shown
+    {_FROM.format(about="")} and json_extract_string(p.messages, '$[#-1][0]') <> 'assistant')"""
 _GROWTH = 16
 """So many times more trials are read where too few of the first have a visible thought."""
 
@@ -116,7 +117,11 @@ def chains(
     short, trials = [*found], most
     while short:
         wanted = asked | {"conditions": short}
-        sql = _ENDED.format(told=_ALL if trials is None else _FIRST.format(trials=trials)) + _CHAINS + _FROM
+        sql = (
+            _ENDED.format(told=_ALL if trials is None else _FIRST.format(trials=trials))
+            + _CHAINS
+            + _FROM.format(about=_ABOUT)
+        )
         found |= _read(connection.execute(sql + ("" if keys is None else _KEYS) + _ORDER, wanted), short)
         if most is None or trials is None:
             break
@@ -131,8 +136,7 @@ def chains(
 def count(connection: Connection, condition_id: str, questions: frozenset[str] | None = None) -> tuple[int, int]:
     """How many thoughts a condition has, and how many of them are visible; no text is fetched."""
     wanted = {"conditions": [condition_id], "questions": None if questions is None else [*questions]}
-    sql = _ENDED.format(told=_ALL) + _COUNT + _FROM + _WHOLE
-    ((stored, shown),) = connection.execute(sql, wanted).fetchall()
+    ((stored, shown),) = connection.execute(_ENDED.format(told=_ALL) + _COUNT, wanted).fetchall()
     return stored, shown
 
 
