@@ -271,8 +271,12 @@ class Store(Database):
             # A file that is only read may be older than the table.
             ours = _OURS if tables.has(connection, "origins") else ""
             tables.want(connection, models)
-            # Pairs at once: as rows by name a million of them would take half a gigabyte.
-            return dict(connection.execute(_KEYS.format(ours=ours), [codec.naive(since)]).fetchall())
+            oldest = connection.execute(_KEYS.format(ours=ours), [codec.naive(since)])
+            found: dict[str, str] = {}
+            # Some at a time: a list of a million rows would take half a gigabyte.
+            while some := oldest.fetchmany(CHUNK):
+                found.update(some)
+        return found
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
         """The stored completions among `keys`."""
