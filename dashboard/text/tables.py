@@ -161,7 +161,7 @@ def panel_lines(row: Row) -> list[tuple[str, str, str]]:
     for column, what in (("guess", "One fixed answer"), ("chance", "Blind choice")):
         if row.get(column) is not None:
             aside = "(not surely less)" if _reaches(row, row[column]) else ""
-            lines.append((f"{what} scores", fmt.accuracy(row[column], n), aside))
+            lines.append((what, fmt.accuracy(row[column], n), aside))
     return lines
 
 
