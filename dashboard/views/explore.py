@@ -118,8 +118,10 @@ def _filter(by: dict[str, Param], own: pl.DataFrame, first: str) -> tuple[pl.Dat
         axis, _, budget = choice.rpartition(":")
         return fmt.up_to(int(budget), axis or first).capitalize()
 
-    models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
-    strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
+    here = controls.narrowed(VIEW, by["model"], roster(own["model"]))
+    models = controls.choose_many(VIEW, here, "Model", controls.short)
+    here = controls.narrowed(VIEW, by["strategy"], sorted(set(own["strategy"])))
+    strategies = controls.choose_many(VIEW, here, "Strategy", names.strategy)
     choice = controls.choose(VIEW, by["budget"], "Budgets shown", budget_name) or "all"
     kind, budgets = str(controls.choose(VIEW, by["line"], "Frontier", LINES.__getitem__)), None
     if choice != "all" and not own.is_empty():
