@@ -224,8 +224,9 @@ def render() -> None:
         gone = "the filter hides it, or it is not there (any more)."
         problems.append(f"This link asks for the point {url_state.quoted(asked)}; {gone}")
         asked = None
-    # The pick itself may be hidden by the filter.
-    chosen = asked or (pick if pick in rows else None)
+    # The pick itself may be hidden by the filter; a scored point that is alone needs no choice.
+    alone = next((cell for cell, row in rows.items() if len(rows) == 1 and row["accuracy"] is not None), None)
+    chosen = asked or (pick if pick in rows else alone)
     controls.heading(decision.heading)
     controls.lead(decision.lead, decision.rest)
     controls.warn([*problems, *unmet])
