@@ -370,8 +370,11 @@ def test_failed_trials_are_counted_and_not_scored(opened: Open) -> None:
     assert "0.0%" not in said
 
 
-def test_a_point_that_is_alone_stands_in_the_panel_without_a_click(opened: Open) -> None:
-    assert "Read answers" in [link.proto.label for link in opened("one trial").get("page_link")]
+def test_a_point_that_is_alone_stands_in_the_panel_without_a_click_and_says_why_it_has_no_cost(opened: Open) -> None:
+    app = opened("one trial")
+    assert "Read answers" in [link.proto.label for link in app.get("page_link")]
+    # Without any price a word says why, and no column of unknowns.
+    assert set(app.dataframe[0].value["Cost per 1,000"]) == {"free (simulated)"}
 
 
 def test_everything_wrong_is_zero_and_not_nothing(opened: Open) -> None:
