@@ -159,7 +159,8 @@ def _answers(answers: Iterable[tuple[str, str, str, str, str, tuple[str, ...], i
 def markdown(table: pl.DataFrame, sentences: tuple[str, str, str], facts: Iterable[tuple[str, str]]) -> str:
     """The finding and the table for a README or a comment; names are written letter by letter."""
     heading, lead, rest = sentences
-    names = ["Setting", "Budget", "Accuracy", "95%", "Output tokens", "Cost per 1,000, $", "Verdict"]
+    cost = next(name for name in table.columns if name.startswith("Cost per 1,000"))
+    names = ["Setting", "Budget", "Accuracy", "95%", "Output tokens", cost, "Verdict"]
     lines = [f"**{fmt.in_markdown(heading)}**", "", fmt.in_markdown(f"{lead}: {rest}" if rest else lead), ""]
     lines += ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     for row in table.select(names).iter_rows():

@@ -82,8 +82,10 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
         # Points without a verdict behind all others, and without a price behind those that have one.
         return order.index(verdict) if verdict in order else len(order), row[x] if row[x] is not None else math.inf
 
-    rows = []
+    rows, priced = list[dict[str, Any]](), frame["usd"].null_count() < frame.height
     for row in sorted(frame.to_dicts(), key=place):
+        # Where no point has a price there is no number to sort by, and a word says why.
+        cost = None if row["usd"] is None else 1000 * row["usd"]
         n, verdict = row["n_questions"], verdicts.get((row["condition_id"], row["budget"]))
         cells = {
             "Setting": name(row),
@@ -94,7 +96,7 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
             "Output tokens": row["output_tokens"],
             "All tokens": row["total_tokens"],
             "Calls": row["calls"],
-            "Cost per 1,000, $": None if row["usd"] is None else 1000 * row["usd"],
+            **({"Cost per 1,000, $": cost} if priced else {"Cost per 1,000": cost_line(row)}),
             "Seconds": None if row["latency_ms"] is None else row["latency_ms"] / 1000,
             **_energy(row, zone),
             "Cut off": fmt.accuracy(shares(row)["cut off by the budget"], n),
@@ -161,7 +163,7 @@ def panel_lines(row: Row) -> list[tuple[str, str, str]]:
     for column, what in (("guess", "One fixed answer"), ("chance", "Blind choice")):
         if row.get(column) is not None:
             aside = "(not surely less)" if _reaches(row, row[column]) else ""
-            lines.append((f"{what} scores", fmt.accuracy(row[column], n), aside))
+            lines.append((what, fmt.accuracy(row[column], n), aside))
     return lines
 
 

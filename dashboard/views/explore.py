@@ -118,8 +118,10 @@ def _filter(by: dict[str, Param], own: pl.DataFrame, first: str) -> tuple[pl.Dat
         axis, _, budget = choice.rpartition(":")
         return fmt.up_to(int(budget), axis or first).capitalize()
 
-    models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
-    strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
+    here = controls.narrowed(VIEW, by["model"], roster(own["model"]))
+    models = controls.choose_many(VIEW, here, "Model", controls.short)
+    here = controls.narrowed(VIEW, by["strategy"], sorted(set(own["strategy"])))
+    strategies = controls.choose_many(VIEW, here, "Strategy", names.strategy)
     choice = controls.choose(VIEW, by["budget"], "Budgets shown", budget_name) or "all"
     kind, budgets = str(controls.choose(VIEW, by["line"], "Frontier", LINES.__getitem__)), None
     if choice != "all" and not own.is_empty():
@@ -222,8 +224,9 @@ def render() -> None:
         gone = "the filter hides it, or it is not there (any more)."
         problems.append(f"This link asks for the point {url_state.quoted(asked)}; {gone}")
         asked = None
-    # The pick itself may be hidden by the filter.
-    chosen = asked or (pick if pick in rows else None)
+    # The pick itself may be hidden by the filter; a scored point that is alone needs no choice.
+    alone = next((cell for cell, row in rows.items() if len(rows) == 1 and row["accuracy"] is not None), None)
+    chosen = asked or (pick if pick in rows else alone)
     controls.heading(decision.heading)
     controls.lead(decision.lead, decision.rest)
     controls.warn([*problems, *unmet])

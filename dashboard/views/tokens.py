@@ -78,10 +78,10 @@ STYLE = """<style>
 .to-words { display: flex; justify-content: space-between; gap: 1rem; font-size: 13px; margin-top: 8px; }
 .to-scroll { overflow-x: auto; }
 .to-table { width: 100%; border-collapse: collapse; font-size: 14px; }
-.to-table th { font-size: 13px; font-weight: 400; color: var(--bs-muted); }
 .to-table th, .to-table td {
   padding: 6px 0 6px 12px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--bs-border);
 }
+.to-table th { font-size: 13px; font-weight: 400; color: var(--bs-muted); white-space: normal; vertical-align: bottom; }
 .to-table :is(th, td):first-child { text-align: left; padding-left: 0; }
 .to-table td:is(:first-child, :nth-child(6)) { font-weight: 650; }
 [class*="st-key-to-fields"] [data-testid="stNumberInput"] { display: flex; align-items: center; gap: .7rem; }

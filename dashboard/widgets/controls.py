@@ -201,9 +201,12 @@ def study_name(study: str) -> str:
 
 
 def narrowed(view: str, param: Param, choices: Sequence[str]) -> Param:
-    """The parameter with the choices that are left; one that went away gives way to the first of them."""
+    """The parameter with the choices that are left; one that went away gives way to the first of them, or is dropped
+    where there may be many: nothing stays in force that cannot be seen."""
     key = url_state.key(view, param.name)
-    if not param.many and st.session_state.get(key) not in choices:
+    if param.many:
+        st.session_state[key] = [choice for choice in st.session_state.get(key) or () if choice in choices]
+    elif st.session_state.get(key) not in choices:
         st.session_state[key] = next(iter(choices), None)
     return replace(param, choices=tuple(choices))
 

@@ -9,18 +9,26 @@ from pathlib import Path
 import streamlit as st
 
 _WATCH = """
+// Streamlit calls the function below again whenever it draws, a click included, often with what the server knew a run
+// ago: what was said is remembered here and not said twice.
+let narrow = null, ink = null, clicked = -Infinity;
+document.addEventListener("click", () => { clicked = performance.now(); }, true);
 export default function ({ data, setStateValue }) {
   const program = document.querySelector('script[type="module"][src*="/static/js/"]');
   const start = (name) => import(new URL(name, program.src).href).catch(() => {});
   // What draws figures at once, the rest when there is nothing else to do: no figure waits for it.
   const [first, ...others] = program && data.ahead ? data.ahead.split(" ") : [];
   if (first) start(first).then(() => (window.requestIdleCallback ?? setTimeout)(() => others.forEach(start)));
-  let narrow = data.narrow, ink = null;
   const look = () => {
+    const app = document.querySelector(".stApp"), busy = app.dataset.testScriptState !== "notRunning";
+    // Whoever speaks up while another page is on its way asks for the old one again, and the click is lost. Between
+    // a click and the server's word that it runs nothing tells so. When this loads no page is on its way.
+    if (narrow !== null && (busy || performance.now() - clicked < 1000)) return;
     const width = window.innerWidth, now = width < 560 ? 2 : width < 1100 ? 1 : 0;
-    const paper = getComputedStyle(document.querySelector(".stApp")).backgroundColor;
-    if (now !== narrow) { narrow = now; setStateValue("narrow", now); }
+    const paper = getComputedStyle(app).backgroundColor;
+    if (now !== (narrow ?? data.narrow)) setStateValue("narrow", now);
     if (ink !== null && paper !== ink) setStateValue("paper", paper);
+    narrow = now;
     ink = paper;
   };
   look();

@@ -19,10 +19,18 @@ from engine.analysis import guessing
 from engine.core import names
 from engine.core import text as fmt
 from engine.core.records import AXES
+from engine.strategies.lineups import roster
 
 VIEW = "budgets"
 BUDGETS = controls.SPENDS | {"usd": "Cost", "wh": "Energy (Wh)"}
 ORDERS = 64  # Of the draws of a vote, to average over.
+
+
+def filters(params: Sequence[Param], rows: pl.DataFrame) -> dict[str, Param]:
+    """The parameters by name; those of the filter offer what stands in `rows` alone."""
+    by = {param.name: param for param in params}
+    here = {name: sorted(set(rows[name])) for name in ("task", "strategy")} | {"model": roster(rows["model"])}
+    return by | {name: controls.narrowed(VIEW, by[name], choices) for name, choices in here.items()}
 
 
 def draw(
@@ -34,7 +42,8 @@ def draw(
 ) -> None:
     """Draw the rest of the page: its controls and its finding in two `places`; `problems` are those of the address."""
     more, head = places
-    prices, by = queries.models(db), {param.name: param for param in params}
+    prices, every = queries.models(db), queries.cells(db, study=study)
+    by = filters(params, every)
     with more:
         axis = str(controls.choose(VIEW, by["axis"], "Budget in", BUDGETS.__getitem__))
         with st.popover("Filter", icon=":material/filter_list:"):
@@ -45,7 +54,6 @@ def draw(
                 VIEW, by["votes"], "Votes", "Average over orders of draws"
             )
             looking, unmet = price_panel.draw(VIEW, prices, models)
-    every = queries.cells(db, study=study)
     ids, shown = tuple(sorted(set(every["condition_id"]))), infos.Filter(tasks, models, strategies)
     wish = infos.CurveSelection(ids, axis, shown, ORDERS if voted else None, looking, study)
     url_state.save(VIEW, params)

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard import figures
 from dashboard.data import infos, queries
 from dashboard.text import stated_budgets
-from dashboard.views.halves.by_budget import VIEW
+from dashboard.views.halves.by_budget import VIEW, filters
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
@@ -30,7 +30,7 @@ def draw(
 ) -> None:
     """Draw the rest of the page: its controls and its finding in two `places`; `problems` are those of the address."""
     more, head = places
-    by, stating = {param.name: param for param in params}, {row["condition_id"] for row in queries.told(db)}
+    stating = {row["condition_id"] for row in queries.told(db)}
     if not stating & {*queries.studies(db).get(study, stating)}:
         url_state.save(VIEW, params)
         with head:
@@ -42,6 +42,8 @@ def draw(
                 stated_budgets.RUN,
             )
         return
+    # What states no budget is no choice here.
+    by = filters(params, queries.elasticity(db, study)[0])
     with more, st.popover("Filter", icon=":material/filter_list:"):
         tasks = controls.choose_many(VIEW, by["task"], "Task", controls.task_form(by["task"]))
         models = controls.choose_many(VIEW, by["model"], "Model", controls.short)

@@ -36,7 +36,7 @@ def test_of_settings_alike_none_is_called_most_accurate_and_one_alone_is_compare
 def test_the_panel_says_where_one_fixed_answer_is_not_surely_less() -> None:
     row = engine.open(stores.to_read(stores.small)).cells().sort("accuracy").row(-1, named=True)
     for guess, aside in ((row["accuracy_low"] - 0.01, ""), (row["accuracy_low"] + 0.01, "(not surely less)")):
-        (line,) = (each for each in tables.panel_lines(row | {"guess": guess}) if each[0] == "One fixed answer scores")
+        (line,) = (each for each in tables.panel_lines(row | {"guess": guess}) if each[0] == "One fixed answer")
         assert line[2] == aside
 
 

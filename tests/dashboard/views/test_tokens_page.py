@@ -43,6 +43,10 @@ def test_a_text_is_cut_by_each_tokenizer_and_the_heading_says_the_counts(db: Pat
     counts = [tokenizers.open_tokenizer(name).count(text) for name in BY]
     assert all(str(n) in pages.texts(app)[0] for n in counts)
     assert f'<b class="to-big">{counts[0]}</b>' in html(app)
+    # What people call them: identifiers stand in addresses alone.
+    named = {"GPT-4o family (o200k)", "GPT-4 family (cl100k)"}
+    assert all(name in html(app) for name in named) and named <= {*app.multiselect[0].options}
+    assert "o200k_base" not in html(app)
 
 
 def test_a_hostile_text_is_cells_and_never_markup(db: Path) -> None:

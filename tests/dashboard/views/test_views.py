@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import polars as pl
 import pytest
@@ -232,6 +233,14 @@ def test_the_filter_says_how_many_of_how_many_settings_are_shown(opened: Open) -
     assert "8 of 8" in whole.get("popover")[0].proto.popover.label
     part.run()
     assert "1 of 8" in part.get("popover")[0].proto.popover.label
+    # Another study ran other strategies: a filter that it cannot show is not left in force.
+    part.selectbox(key="explore.study").set_value("which_reading").run()
+    part.run()
+    assert "5 of 5" in part.get("popover")[0].proto.popover.label and "strategy" not in part.query_params
+
+
+def test_a_strategy_that_states_no_budget_filters_nothing_where_stated_budgets_are_shown(opened: Open) -> None:
+    assert STATED["demo"] in words(opened("demo", "budgets", show="stated", strategy="direct"))
 
 
 def test_the_pick_stands_in_the_panel_and_a_link_puts_another_point_there(opened: Open) -> None:
@@ -266,8 +275,13 @@ def ringed(app: AppTest) -> str:
     return places[at]
 
 
-def test_the_handles_open_where_one_to_three_settings_are_left_and_move_with_the_axis(opened: Open) -> None:
+def test_at_first_more_of_the_pick_can_be_run_and_the_handles_leave_few_settings_and_move_with_the_axis(
+    opened: Open,
+) -> None:
     app = opened("demo")
+    (more,) = [link.proto for link in app.get("page_link") if link.proto.label == "Run more"]
+    asked = {"model": ["local/smollm2-135m"], "task": ["chain_sum"], "level": ["easy"], "questions": ["120"]}
+    assert (more.page, parse_qs(more.query_string)) == ("runs", asked | {"strategy": ["self_consistency"]})
     most, least = (app.text_input(key=f"explore.{name}") for name in ("most", "least"))
     assert float(str(most.value)) > 0 and 0 < float(str(least.value)) < 100
     assert "most" not in app.query_params and "least" not in app.query_params
@@ -354,6 +368,13 @@ def test_an_assumed_price_is_called_assumed(opened: Open) -> None:
 def test_failed_trials_are_counted_and_not_scored(opened: Open) -> None:
     said = words(opened("all failed"))
     assert "0.0%" not in said
+
+
+def test_a_point_that_is_alone_stands_in_the_panel_without_a_click_and_says_why_it_has_no_cost(opened: Open) -> None:
+    app = opened("one trial")
+    assert "Read answers" in [link.proto.label for link in app.get("page_link")]
+    # Without any price a word says why, and no column of unknowns.
+    assert set(app.dataframe[0].value["Cost per 1,000"]) == {"free (simulated)"}
 
 
 def test_everything_wrong_is_zero_and_not_nothing(opened: Open) -> None:

@@ -32,6 +32,7 @@ def test_the_pause_before_a_resume_is_no_running_time(tmp_path: Path, capsys: py
     (seconds,) = [each for each in held(run, ended) if each.what == "seconds"]
     assert seconds.actual == ended.ran_s and seconds.inside
     assert progress.pace(ended)[0].startswith("took ") and " h" not in progress.pace(ended)[0]
+    assert progress.trials(ended) == "80 of 80 answers" and progress.trials(replace(ended, total=0)) == "Answers"
     assert main(["--db", str(run.db), "runs"]) == 0
     head, row = capsys.readouterr().out.splitlines()
     assert head.endswith("ran") and row.rstrip().endswith((" s", " ms"))
