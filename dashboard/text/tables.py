@@ -282,7 +282,7 @@ def curve_table(cells: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:
 
 def _measures(row: Row) -> dict[str, Any]:
     """Budget, accuracy, that of the trials the budget did not end, and how many it ended or that failed."""
-    finished = {"Of those not cut off, %": row.get("accuracy_finished")}
+    finished = {"Accuracy if not cut off, %": row.get("accuracy_finished")}
     rates = finished | {f"{word.capitalize()}, %": share for word, share in shares(row).items()}
     return {
         "Budget": fmt.budget(row["budget"], row["axis"]),

@@ -270,7 +270,7 @@ def facts_line(entry: Entry) -> str:
     trial = entry.trial
     parts = [*([imported_line(trial)] if is_imported(trial) else []), f"run {trial.run_id}"]
     # A first time and the first repeat are what one expects, and not said.
-    parts += [f"attempt {trial.attempt}"] if trial.attempt > 1 else []
+    parts += [f"made anew {fmt.plural(trial.attempt - 1, 'time')}"] if trial.attempt > 1 else []
     return " · ".join([*parts, f"repeat {trial.spec.repeat}"] if trial.spec.repeat else parts)
 
 

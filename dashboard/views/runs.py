@@ -85,7 +85,7 @@ def render() -> None:
     # A link that prepares a run fills the form before it is drawn.
     problems += study_address.fill(VIEW, runs.uploads(db))
     controls.heading("Start a run: what, who, how much")
-    controls.caption("Everything is set to something that works; Launch is ready as it stands.", *archives)
+    controls.caption("The form opens on settings that work; change what you like.", *archives)
     controls.warn(problems)
     _note()
     controls.door()

@@ -306,6 +306,11 @@ def port(text: str) -> int:
     return int(text)
 
 
+def form_of(said: str | None, out: Path, endings: Mapping[str, str], usual: str) -> str:
+    """The form of a file that is written: as it is said, else as the file's ending has it."""
+    return said or endings.get(out.suffix.lower(), usual)
+
+
 def share(text: str) -> float:
     """A share of 1, or a percentage. Raises BadParameter."""
     value = _float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)

@@ -33,6 +33,8 @@ ENOUGH = 200_000
 """Steps from which on it pays to hold sums (`analysis.holding`); fewer are read in no time to speak of."""
 MOST = 2**31 - 1
 """The largest number a step holds."""
+PORTION = 1_000_000
+"""Trials whose steps are derived at once, in some 2 GB, where all are."""
 
 # Long ids and names of models stand here once; a step, of which there are most, holds their numbers.
 _NUMBERS = """
@@ -284,13 +286,28 @@ def delta_tables(temp: bool = False) -> str:
 
 
 def filling() -> str:
-    """The statements that derive everything from the stored trials, into empty tables."""
+    """The statements that derive everything from the stored trials at once, into empty tables; see `fill`."""
     return f"{_NUMBERED.replace('mine', 'trials')} {_LATEST} group by trial_id; {_DERIVED}; drop table chosen;"
+
+
+def fill(connection: Connection) -> None:
+    """Derive everything from the stored trials, into empty tables, some conditions at a time."""
+    connection.execute(_NUMBERED.replace("mine", "trials"))
+    sql = f"select condition_no, count(*) from trials join {CONDITIONS} using (condition_id) group by all order by 1"
+    first, waiting = 0, 0
+    for last, trials in [*connection.execute(sql).fetchall(), (MOST, PORTION)]:
+        waiting += trials
+        if waiting >= PORTION:
+            own = f"select condition_id from {CONDITIONS} where condition_no between {first} and {last}"
+            connection.execute(f"{_LATEST} where condition_id in ({own}) group by trial_id; {_DERIVED}")
+            first, waiting = last + 1, 0
+    connection.execute("drop table chosen")
 
 
 def stand_in(connection: Connection) -> None:
     """Derive everything into temporary tables, for a database of an older schema that is only read."""
-    connection.execute(delta_tables(temp=True) + filling())
+    connection.execute(delta_tables(temp=True))
+    fill(connection)
 
 
 def number(connection: Connection) -> None:

@@ -104,7 +104,8 @@ def extract(store: Store, target: Path, part: Part, *, anonymous: bool = False) 
             if not count:
                 raise UsageError(f"The study {part.study!r} has no trial yet; run it first.")
             # What an older database knew as right and wrong alone.
-            connection.execute(deltas.SCORED + deltas.filling())
+            connection.execute(deltas.SCORED)
+            deltas.fill(connection)
         fresh.replace(target)
     finally:
         fresh.unlink(missing_ok=True)

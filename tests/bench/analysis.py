@@ -55,6 +55,10 @@ def made(path: Path, trials: int, budgets: list[int]) -> None:
             began = time.perf_counter()
             connection.execute(sql)
             print(f"    made {name:14s} {time.perf_counter() - began:7.1f} s", file=sys.stderr)
+        began = time.perf_counter()
+        deltas.fill(connection)
+        connection.execute("checkpoint")
+        print(f"    made steps          {time.perf_counter() - began:7.1f} s", file=sys.stderr)
     began = time.perf_counter()
     print(f"    held {materialize(path):5} conditions {time.perf_counter() - began:7.1f} s", file=sys.stderr)
 
@@ -117,8 +121,6 @@ def _statements(trials: int) -> list[tuple[str, str]]:
             f"""insert into mark_spends by name select m.trial_id, 1 as attempt, m.ordinal, 0 as position,
             model, {", ".join(f"c.{name}" for name in _names(vector))} from marks m join calls c using (trial_id, ordinal)""",
         ),
-        ("steps", deltas.filling()),
-        ("checkpoint", "checkpoint"),
     ]
 
 

@@ -20,6 +20,7 @@ FILES = ("csv", "jsonl", "parquet")
 """Formats of any table."""
 STUDIES = ("markdown", "duckdb", "every-eval-ever")
 """Formats of a study."""
+_ENDINGS = {f".{form}": form for form in (*FILES, "duckdb")} | {".md": "markdown"}
 _HEAD = ("setting", "task", "budget", "n", "accuracy", "95% interval", "output tokens", "tokens", "cost", "verdict")
 
 
@@ -31,18 +32,18 @@ _HEAD = ("setting", "task", "budget", "n", "accuracy", "95% interval", "output t
 @option(
     "--format",
     "form",
-    default="csv",
     metavar="FORMAT",
     shell_complete=among((*FILES, *STUDIES)),
-    help="csv, jsonl or parquet of a table; markdown, duckdb or every-eval-ever of a study (csv)",
+    help="csv, jsonl or parquet of a table; markdown, duckdb or every-eval-ever of a study (by --out's ending, else csv)",
 )
 @option("--study", metavar="NAME", help="which study (default: the only one there is)")
 @option("--anonymous", is_flag=True, help="no prompts, answers or completions: of duckdb, answers and cells")
 @option("--out", type=Path, required=True, metavar="FILE", help="the file to write; of every-eval-ever a folder")
-def export(db: Path, table: str | None, form: str, study: str | None, anonymous: bool, out: Path) -> None:
+def export(db: Path, table: str | None, form: str | None, study: str | None, anonymous: bool, out: Path) -> None:
     """Write one table, or one study."""
     from engine.interop.long_tables import LONG
 
+    form = options.form_of(form, out, _ENDINGS, "csv")
     if form not in (*FILES, *STUDIES):
         raise UnknownName("export format", form, (*FILES, *STUDIES))
     if form in STUDIES and table is not None:

@@ -217,10 +217,11 @@ def test_share_writes_what_the_home_page_shows(ran: Path) -> None:
 
 
 @pytest.mark.usefixtures("drawn_here")
-def test_share_writes_the_same_as_markdown(ran: Path, inside: Command) -> None:
-    done = inside(ran, "share", "--format", "md", "--most", "500", "--out", "page.md")
+def test_share_writes_the_same_as_markdown_where_the_name_of_the_file_says_so(ran: Path, inside: Command) -> None:
+    done = inside(ran, "share", "--most", "500", "--out", "page.md")
     assert done.code == 0, done.err
     assert_shows_the_heading(ran, "page.md")
+    assert "<html" not in (ran / "page.md").read_text("utf-8")
 
 
 def assert_shows_the_heading(ran: Path, name: str) -> None:

@@ -56,7 +56,9 @@ def assert_steps_are_those_of_the_trials(store: Store) -> None:
 @cases(12)
 def test_steps_made_while_storing_are_those_of_what_is_stored(trials: list[Trial], size: int, rng) -> None:
     rng.shuffle(trials)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        # All at once, or some conditions after the others.
+        patched.setattr(deltas, "PORTION", size)
         store = Store(Path(folder) / "results.duckdb")
         for start in range(0, len(trials), size):
             store.flush(Batch(tuple(trials[start : start + size])))

@@ -204,7 +204,7 @@ def test_a_formula_in_a_long_table_is_defused_for_spreadsheets(made: Path, tmp_p
 
 
 def test_markdown_has_a_row_for_each_point_with_n_and_interval(made: Path, tmp_path: Path, inside: Command) -> None:
-    done = inside(tmp_path, "export", "--db", str(made), "--format", "markdown", "--out", "s.md")
+    done = inside(tmp_path, "export", "--db", str(made), "--out", "s.md")
     assert done.code == 0, done
     written = (tmp_path / "s.md").read_text()
     rows = [line for line in written.splitlines() if line.startswith("| ")]
