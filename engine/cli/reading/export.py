@@ -34,7 +34,7 @@ _HEAD = ("setting", "task", "budget", "n", "accuracy", "95% interval", "output t
     "form",
     metavar="FORMAT",
     shell_complete=among((*FILES, *STUDIES)),
-    help="csv, jsonl or parquet of a table; markdown, duckdb or every-eval-ever of a study (by --out's ending, else csv)",
+    help="csv, jsonl or parquet of a table; markdown, duckdb or every-eval-ever of a study (as --out ends, else csv)",
 )
 @option("--study", metavar="NAME", help="which study (default: the only one there is)")
 @option("--anonymous", is_flag=True, help="no prompts, answers or completions: of duckdb, answers and cells")

@@ -384,7 +384,7 @@ def _interval(low: float | None, high: float | None) -> str:
 @option("--x", default="output_tokens", help="what accuracy is weighed against (output_tokens)")
 @option("--most", type=float, help="accept settings that spend at most this, in the unit of the figure's axis")
 @option("--least", type=float, help="accept settings that reach at least this accuracy, in percent")
-@option("--format", "form", shell_complete=among(FORMS), help="html or md (by --out's ending, else html)")
+@option("--format", "form", shell_complete=among(FORMS), help="html or md (as --out ends, else html)")
 @option("--link", default="", metavar="URL", help="address of a dashboard that shows the same database")
 @option("--out", type=Path, required=True, metavar="FILE", help="the file to write")
 def share(
