@@ -1,8 +1,9 @@
 """Sums per question that are kept, so that a large database is read without going through all its steps.
 
 Owns when they are made and which: at the stored prices, on a condition's own axis, at the budgets its studies declare.
-What is held is what reading the steps gave. Storing or deleting a trial ends the holding of its condition, and budgets
-that no longer are those held are not read from it; `settle` makes it again. Computes nothing itself.
+What is held is what reading the steps gave; what is stored later is read beside it, until it is held too. Replacing or
+deleting a trial ends the holding of its condition, and budgets that no longer are those held are not read from it.
+Computes nothing itself.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ _AT_ONCE = 20
 """Conditions summed up in one transaction, so that others may read in between and memory stays small."""
 
 
-def materialize(path: Path | str, *, enough: int = deltas.ENOUGH) -> int:
+def materialize(path: Path | str, *, enough: int = deltas.ENOUGH, worth: float = 0) -> int:
     """Hold the sums of every condition that is not held as it is read now; returns how many were made.
 
-    Does nothing for a database of fewer than `enough` steps. Raises StoreError where the file is only read.
+    Does nothing for a database of fewer than `enough` steps. `worth`: only of conditions that have so many steps which
+    are not held for each sum that is to be written. Raises StoreError where the file is only read.
     """
     store = Store(path)
     lacking: list[str] = []
@@ -36,8 +38,13 @@ def materialize(path: Path | str, *, enough: int = deltas.ENOUGH) -> int:
             known = read.known()
             where = read.placed(known, known.conditions, None, None)
             # Held at other budgets than are read now is not held: a later study may have declared more.
-            materialized = queries.materialized(connection)
-            lacking = [id for id, axis, _, budgets in where.iter_rows() if materialized.get(id) != (axis, budgets)]
+            held = queries.materialized(connection)
+            growing = queries.growing(connection, where["condition_id"].to_list())
+            for id, axis, _, budgets in where.iter_rows():
+                steps, questions = growing.get(id, (0, 0))
+                as_read = id in held and held[id][:2] == (axis, budgets)
+                if (steps or not as_read) and steps >= worth * questions * len(budgets):
+                    lacking.append(id)
     for start in range(0, len(lacking), _AT_ONCE):
         with store.writing() as connection:
             _hold(Read(Look(connection), STORED), lacking[start : start + _AT_ONCE])

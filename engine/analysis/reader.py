@@ -452,20 +452,19 @@ class Read:
     def units(self, conditions: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
         """One row per (condition, budget, question), columns `units.UNIT_SCHEMA`."""
         # Sums are kept at the stored prices alone; any other lens reads the steps.
-        walls = queries.materialized(self.connection) if self.lens == lenses.STORED else {}
+        held = queries.materialized(self.connection) if self.lens == lenses.STORED else {}
         more = self.drawn.counts if self.drawn else {}
+        newest = deltas.newest(self.connection) if held else 0
+        # A tier is that of all calls of a trial's place, and not to be told of later trials alone.
+        alone = bool(held) and not self._rates(conditions).tiered
         materialized = [
             # Kept sums are those of one draw, at one list of budgets.
-            id not in more and walls.get(id) == (axis, budgets)
+            id not in more and id in held and held[id][:2] == (axis, budgets) and (alone or held[id].upto >= newest)
             for id, axis, _, budgets in where.iter_rows()
         ]
         parts: list[pl.DataFrame] = []
         if any(materialized):
-            book = self._book(where.filter(materialized))
-            sums = queries.read_sums(self.connection, book.conditions["condition_no"].to_list())
-            if (listed := self._within.questions) is not None:
-                sums = sums.filter(pl.col("question_no").is_in(listed.implode()))
-            parts.append(units_of_sums(sums, book))
+            parts.append(self._held(conditions, where.filter(materialized), held, newest))
         if not all(materialized) or not parts:
             fresh = where.filter([not each for each in materialized])
             changes = queries.changes(self.connection, fresh, self.lens, self._rates(conditions), self._within)
@@ -473,6 +472,28 @@ class Read:
         # Both came sorted; together they have to be sorted again, as resampling goes by order.
         units = parts[0] if len(parts) == 1 else pl.concat(parts).sort("condition_id", "budget", "question_id")
         return self._unknown_where_unreported(units)
+
+    def _held(
+        self, conditions: Sequence[Row], where: pl.DataFrame, held: Mapping[str, queries.Held], newest: int
+    ) -> pl.DataFrame:
+        """Units of what is held, and of the steps that were stored since."""
+        book = self._book(where)
+        sums = queries.read_sums(self.connection, book.conditions["condition_no"].to_list())
+        if (listed := self._within.questions) is not None:
+            sums = sums.filter(pl.col("question_no").is_in(listed.implode()))
+        units = units_of_sums(sums, book)
+        where = where.with_columns(upto=pl.Series([held[id].upto for id in where["condition_id"]], dtype=pl.Int64))
+        behind = where.filter(pl.col("upto") < newest)
+        if behind.is_empty():
+            return units
+        within = self._within._replace(drawn=None, later=True)
+        changes = queries.changes(self.connection, behind, self.lens, self._rates(conditions), within)
+        later = units_of_changes(changes, self._book(behind))
+        if later.is_empty():
+            return units
+        keys = [name for name in units.columns if name not in queries.MEASURES]
+        both = pl.concat([units, later]).group_by(keys).agg(pl.col(queries.MEASURES).sum())
+        return both.select(units.columns).sort("condition_id", "budget", "question_id")
 
     def _unknown_where_unreported(self, units: pl.DataFrame) -> pl.DataFrame:
         """Spends that an imported log does not report are null and not 0, and so is money that needs them."""

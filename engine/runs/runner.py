@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 FLUSH_S = 2.0
 """Seconds between flushes."""
+PREPARED_EVERY = 100_000
+"""Trials after whose storing the database is made quick to read again."""
 HOPELESS = 8
 """Trials that fail in a row, none having worked, before the run gives up."""
 
@@ -76,8 +78,10 @@ class Runner:
         retries: Retries = Retries(),
         rounds: Rounds | None = None,
         crew: Crew | None = None,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
-        """`crew`: the actors that try trials and send calls; None: this process does both."""
+        """`crew`: the actors that try trials and send calls; None: this process does both. `prepare`: what makes the
+        database quick to read, after every `PREPARED_EVERY` trials that are stored."""
         self.progress = Progress(total=rounds.most if rounds else len(plan.specs))
         self.lock_retry = LockRetry(store.path)
         """How it gets at the database while others may hold it."""
@@ -87,6 +91,7 @@ class Runner:
         self._run_id = run_id
         self._trials: list[Trial] = []
         self._over = asyncio.Event()
+        self._prepare, self._unprepared = prepare, 0
         self._rounds = rounds
         # A round flushes when it is over, whenever the regular flush last did.
         self._flushing = asyncio.Lock()
@@ -219,6 +224,9 @@ class Runner:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), FLUSH_S)
             await self._flush()
+            if self._prepare and self._unprepared >= PREPARED_EVERY and not self._over.is_set():
+                self._unprepared = 0
+                await asyncio.to_thread(self._prepare)
 
     async def _flush(self) -> None:
         """Store all that ended; on failure it stays here, and in the journal, for the next try."""
@@ -238,6 +246,7 @@ class Runner:
             journal = "the journal has it all" if await self._noted() else "neither could the journal"
             log.warning("the database could not be written, %s: %s", journal, error)
             raise
+        self._unprepared += len(batch.trials)
         # More may have ended while the batch was being stored.
         del self._trials[: len(batch.trials)]
         del self._completions[: len(batch.completions)]

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 
@@ -47,6 +47,9 @@ from engine.study.schema import Study, as_json, load
 log = logging.getLogger(__name__)
 
 Report = Callable[[Status], None]
+WORTH = 4
+"""Steps that pages read anew, for each sum that would have to be written, from which on sums are made while a run goes
+on: one of few questions and many repeats."""
 
 
 def prepare(study: Study, db: Path) -> RunDir:
@@ -255,6 +258,7 @@ class _Worker:
                 retries=retries,
                 rounds=rounds,
                 crew=self._crew,
+                prepare=partial(materialize, store.path, worth=WORTH),
             )
             self._runner, self._progress = runner, runner.progress
             # Until the store was asked, what was last known: a bar that falls back to 0 looks like lost work.
@@ -473,10 +477,11 @@ def read_looks_again(store: Store, conditions: Set[str]) -> None:
         log.warning("looks into thoughts were not read again: %s", error)
 
 
-def materialize(path: Path, enough: int = deltas.ENOUGH) -> None:
+def materialize(path: Path, enough: int = deltas.ENOUGH, worth: float = 0) -> None:
     """Materialise the sums of a database of `enough` steps, which makes a large one quick to read.
 
-    The end of a run is the moment for it. A database that is busy stays as it is and is only slower to read.
+    The end of a run is the moment for it, and before where it is `worth` it. A database that is busy stays as it is and
+    is only slower to read.
     """
     try:
         with Store(path).reading() as connection:
@@ -485,6 +490,6 @@ def materialize(path: Path, enough: int = deltas.ENOUGH) -> None:
             # Here, because it loads polars, which no other part of a run needs.
             from engine.analysis.materialize import materialize as hold
 
-            hold(path, enough=enough)
+            hold(path, enough=enough, worth=worth)
     except StoreError as error:
         log.warning("the results of this run are stored, but not prepared for quick reading: %s", error)

@@ -321,6 +321,12 @@ def size(connection: Connection) -> int:
     return int(count)
 
 
+def newest(connection: Connection) -> int:
+    """The number of the trial that was stored last, 0: of none. Told by the ends of the column."""
+    ((number,),) = connection.execute("select coalesce(max(trial_no), 0) from steps").fetchall()
+    return int(number)
+
+
 def unhold(connection: Connection, condition_ids: Iterable[str]) -> None:
     """Say that what is held of these conditions holds no more."""
     sql = f"select condition_no from {CONDITIONS} where condition_id in (select unnest(?))"
@@ -331,7 +337,10 @@ def again(connection: Connection, which: str) -> None:
     """Derive the steps of the trials at the places `which` selects (condition_id, question_id, repeat) from what is
     stored now, in place of those that are there."""
     connection.execute(f"create or replace temp table places as {which}")
-    connection.execute(f"{_CLEARED}; {_LATEST} where {_PLACED} group by trial_id; {_DERIVED}")
+    connection.execute(_CLEARED)
+    # Numbers of trials that are gone are given again, and what is held has nothing of their next owners.
+    connection.execute("update holdings set upto = least(upto, (select coalesce(max(trial_no), 0) from steps))")
+    connection.execute(f"{_LATEST} where {_PLACED} group by trial_id; {_DERIVED}")
 
 
 _FATES = {"finished": 0, "exhausted": 1, "failed": 2, "stopped": 3}
@@ -386,8 +395,8 @@ def stepped(connection: Connection, trials: Sequence[Trial], content: rows.Table
             row for trial, own in zip(trials, names, strict=True) for row in _steps_of(trial, own, numbers, prompts)
         ]
     yield
-    unhold(connection, {trial.spec.condition.condition_id for trial in trials})
     if twice:
+        unhold(connection, {trial.spec.condition.condition_id for trial in trials})
         # Another trial may stand at the same place, so it is by place that steps are replaced.
         places = "select distinct condition_id, question_id, repeat from trials semi join wanted on trial_id = id"
         tables.matching(connection, f"create or replace temp table again as {places}", ids)

@@ -211,6 +211,11 @@ _BARE = "".join(
 keeps an index for each, which was four fifths of a file of a million trials (1,700 MB; 310 without), and reads all of
 it whenever rows are added (400 MB, more with every trial)."""
 
+_UPTO = """
+alter table holdings add column upto integer;
+update holdings set upto = (select coalesce(max(trial_no), 0) from steps);"""
+"""The last trial whose steps are in the sums that are held of a condition; those of later ones are read beside them."""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first tables", _FIRST),
     Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
@@ -235,7 +240,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(15, "what adaptive runs decided, look by look", _ROUNDS),
     Migration(16, "which address of a model answered", "alter table completions add column answered_by varchar"),
     Migration(17, "by which version of the reading of answers a look into a thought was read", _LOOKS_READER),
-    Migration(18, "no index over the keys of what grows with every answer", _BARE),
+    Migration(18, "no index over the keys of what grows with every answer; how far sums are held", _BARE + _UPTO),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3

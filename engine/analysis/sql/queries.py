@@ -27,12 +27,33 @@ if TYPE_CHECKING:
     from engine.store.sql import Connection
 
 
-def materialized(connection: Connection) -> dict[str, tuple[str, list[int]]]:
-    """By condition, the axis and the budgets its sums are held at."""
+class Held(NamedTuple):
+    """What is held of a condition."""
+
+    axis: str
+    budgets: list[int]
+    upto: int
+    """Of trials up to this number; the steps of later ones are not in its sums."""
+
+
+def materialized(connection: Connection) -> dict[str, Held]:
+    """By condition, what its sums are held at."""
     if not tables.has(connection, "holdings"):
         return {}
-    sql = f"select condition_id, axis, budgets from holdings join {deltas.CONDITIONS} using (condition_no)"
-    return {condition: (axis, budgets) for condition, axis, budgets in connection.execute(sql).fetchall()}
+    # In a file of an earlier version, which is only read, they are whole.
+    upto = "upto" if tables.has(connection, "holdings", "upto") else str(deltas.MOST)
+    sql = f"select condition_id, axis, budgets, {upto} from holdings join {deltas.CONDITIONS} using (condition_no)"
+    return {condition: Held(*rest) for condition, *rest in connection.execute(sql).fetchall()}
+
+
+def growing(connection: Connection, condition_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """By condition that has steps which no held sums have in them: how many, and on how many questions about."""
+    sql = f"""
+        select condition_id, count(*), approx_count_distinct(question_no)
+        from steps join {deltas.CONDITIONS} using (condition_no) left join holdings using (condition_no)
+        where condition_id in (select unnest(?)) and trial_no > coalesce(upto, 0) group by all"""
+    found = connection.execute(sql, [list(condition_ids)]).fetchall()
+    return {condition: (steps, questions) for condition, steps, questions in found}
 
 
 def read_sums(connection: Connection, condition_nos: Sequence[int]) -> pl.DataFrame:
@@ -45,9 +66,13 @@ def read_sums(connection: Connection, condition_nos: Sequence[int]) -> pl.DataFr
 
 
 def write_sums(connection: Connection, sums: pl.DataFrame, grid: pl.DataFrame) -> None:
-    """Keep `sums` (columns of `held`), in order, for the conditions of `grid` (condition_no, axis, budgets)."""
+    """Keep the sums of all steps (columns of `held`), in order, of the conditions of `grid` (their numbers, axes and
+    budgets)."""
+    import polars as pl
+
     numbers = ", ".join(str(number) for number in grid["condition_no"])
-    for table, frame in (("held", sums), ("holdings", grid.select("condition_no", "axis", "budgets"))):
+    upto = pl.lit(deltas.newest(connection), pl.Int32).alias("upto")
+    for table, frame in (("held", sums), ("holdings", grid.select("condition_no", "axis", "budgets", upto))):
         connection.register("fresh", frame.to_arrow())
         connection.execute(f"delete from {table} where condition_no in ({numbers})")
         connection.execute(f"insert into {table} by name select * from fresh")
@@ -197,7 +222,7 @@ _FATES = {
 }
 
 
-def _read(axis: ReadingAxis, as_observed: bool, tiered: bool, source: str) -> str:
+def _read(axis: ReadingAxis, as_observed: bool, tiered: bool, source: str, later_ones: bool) -> str:
     """Steps of the conditions read on one axis: what each adds at which wall, and how far it got there in parts.
 
     A row with `since` < wall is a call that budgets from `since` up to its wall cut: it `entered` at a wall, has spent
@@ -208,6 +233,7 @@ def _read(axis: ReadingAxis, as_observed: bool, tiered: bool, source: str) -> st
     counted = (*deltas.COUNTS, *deltas.SCORES)
     counts = (f"if({unknown}, {_FATES.get(name, '0')}, s.{name}) as {name}" for name in counted)
     window = " window w as (partition by s.trial_no order by s.ordinal)" if axis in _UNKNOWN else ""
+    later = " and s.trial_no > p.upto" if later_ones else ""
     return f"""
     select *, wall - weight * more_output as entered,
         if(kind in (1, 2) and weight > 0, entered + weight, wall) as since,
@@ -227,7 +253,7 @@ def _read(axis: ReadingAxis, as_observed: bool, tiered: bool, source: str) -> st
             s.calls * r.call_pwh + s.input_tokens::double * r.input_pwh as entry_pwh,
             r.output_pwh::double as output_pwh, {each("r.@", "unpriced", "assumed", "unmeasured")}
         from {source}
-        where p.axis = '{axis}' and (s.kind = 0 or not {unknown}){window})"""
+        where p.axis = '{axis}' and (s.kind = 0 or not {unknown}){later}{window})"""
 
 
 class Within(NamedTuple):
@@ -237,6 +263,8 @@ class Within(NamedTuple):
     """question_no of those that are read; None: all."""
     drawn: pl.DataFrame | None = None
     """More rows of steps, of trials that nobody ran; see `analysis.sql.draws`."""
+    later: bool = False
+    """Only of trials whose number is above the `upto` that the grid has for their condition."""
 
 
 ALL_STEPS = Within()
@@ -259,12 +287,18 @@ def rates(connection: Connection, lens: pl.DataFrame) -> Rates:
 
 def _reading(grid: pl.DataFrame, lens: Lens, rates: Rates, within: Within) -> str:
     """Everything `grid` asks for as the relation `read`, to be followed by a comma or a select."""
-    listed = "" if within.questions is None else " where question_no in (from listed)"
+    only = [] if within.questions is None else ["question_no in (from listed)"]
+    if within.later:
+        # Said once for all, as it stands in the order of the table: what is before it is not read at all.
+        only.append(f"trial_no > {min(grid['upto'].to_list())}")
+    listed = f" where {' and '.join(only)}" if only else ""
     more = "" if within.drawn is None else " union all by name from drawn"
     steps = f"(from steps{listed}{more})" if listed or more else "steps"
     present = set(grid["axis"]) or {READING_AXES[0]}
     source = _TIERED_STEPS if rates.tiered else f"{steps} s {_FLAT_RATES}"
-    branches = (_read(axis, lens.as_observed, rates.tiered, source) for axis in READING_AXES if axis in present)
+    branches = (
+        _read(axis, lens.as_observed, rates.tiered, source, within.later) for axis in READING_AXES if axis in present
+    )
     by_call = f", {_by_call(steps)}" if rates.tiered else ""
     return f"{_PLACES}{by_call}, read as ({' union all '.join(branches)})"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -198,6 +199,27 @@ def test_what_is_held_is_what_reading_the_steps_gives(tmp_path: Path) -> None:
         assert queries.read_sums(connection, [1, 2]).height == units.height == 7 * 3 + 4
     assert results.measured("calls", None, {})[1].height > 0
     assert results.cells(budgets=[3]).height == 2
+    # What comes later is read beside what is held, whatever is asked of it.
+    later = [attempt(1, "r1", "right", f"q{n}") for n in (7, 8)]
+    store.flush(Batch((*later, play(planned("output_tokens", 40, "q1", repeat=1), [Ask(A, 5, 4, 9, 9), Say("wrong")]))))
+    with store.reading() as connection:
+        assert len(queries.materialized(connection)) == 2
+        assert queries.read_sums(connection, [1, 2]).height == units.height
+    beside = [results.measured(None, None, {}), results.measured(None, [9], {})]
+    assert beside[0][0]["n_trials"].to_list() != cells["n_trials"].to_list()
+    with store.writing() as connection:
+        kept = connection.execute("select * from holdings").fetchall()
+        connection.execute("delete from holdings")
+    for frames, whole in zip(beside, [results.measured(None, None, {}), results.measured(None, [9], {})], strict=True):
+        assert all(frame.equals(before) for frame, before in zip(frames, whole, strict=True))
+    with store.writing() as connection:
+        connection.executemany("insert into holdings values (?, ?, ?, ?)", kept)
+    assert materialize(path, enough=1, worth=99) == 0
+    assert materialize(path, enough=1) == 1
+    with store.reading() as connection:
+        assert queries.read_sums(connection, [1, 2]).height == 9 * 3 + 4
+    cells, units = results.measured(None, None, {})
+    assert all(frame.equals(before) for frame, before in zip((cells, units), beside[0], strict=True))
     store.flush(Batch((attempt(2, "r2", "right", "q0"),)))
     assert results.cells()["n_right"].to_list() != cells["n_right"].to_list()
     one = results.measured(None, None, {})[1]
@@ -210,3 +232,22 @@ def test_what_is_held_is_what_reading_the_steps_gives(tmp_path: Path) -> None:
     store.save_run(RunRow("r1", '{"budget_axis": "output_tokens", "budgets": [5]}', "finished", NOON))
     # The study asks for no more than 5 now; what plans with its budget stays where it ran.
     assert sorted(set(results.cells()["budget"])) == [5, 30]
+
+
+def test_numbers_of_deleted_trials_that_are_given_again_are_not_taken_for_held(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.duckdb")
+
+    def fixed(question: str) -> Trial:
+        spec = planned("output_tokens", 30, question, strategy="fixed", anytime=False)
+        return play(spec, [Ask(A, 5, 4, 9, 9)])
+
+    def asked() -> int:
+        return int(engine.open(store.path).cells().filter(~pl.col("anytime"))["n_trials"].sum())
+
+    store.flush(Batch((fixed("q0"), attempt(1, "gone", "right"))))
+    assert materialize(store.path, enough=1) == 2
+    store.delete_run("gone")
+    store.flush(Batch((fixed("q1"),)))
+    assert asked() == 2
+    assert materialize(store.path, enough=1) == 1
+    assert asked() == 2
