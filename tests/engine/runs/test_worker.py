@@ -14,7 +14,7 @@ import pytest
 
 from engine.core.errors import AlreadyRunning, RunError
 from engine.core.ids import request_of
-from engine.runs import journal, run_dir, worker
+from engine.runs import journal, run_dir, runner, worker
 from engine.runs.rate_limits import Retries
 from engine.runs.run_dir import RunDir, Status
 from engine.runs.runner import FLUSH_S
@@ -181,6 +181,25 @@ def test_the_journal_is_synced_once_for_each_batch(tmp_path: Path, monkeypatch: 
     worker.run(run, quiet)
     assert len(journal.read(run.journal).attempts) == 48
     assert 1 <= len(synced) <= 2 + (time.monotonic() - began) / FLUSH_S
+
+
+def test_the_database_is_made_quick_to_read_while_the_run_goes_on(
+    tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[dict[str, float]] = []
+    monkeypatch.setattr(worker, "materialize", lambda path, **how: made.append(how))
+    monkeypatch.setattr(runner, "PREPARED_EVERY", 1)
+    monkeypatch.setattr(runner, "FLUSH_S", 0.02)
+    run = prepared(tmp_path, study_text(tmp_path, remote(provider), more="[ceiling]\nusd = 1.0"))
+    provider.sends = 40
+
+    def go_on(_: Status) -> None:
+        if made:
+            provider.release()
+
+    assert worker.run(run, go_on).state == "finished"
+    # Where it is worth it, and at the end wherever it is not done.
+    assert made[0] == {"worth": worker.WORTH} and made[-1] == {} and len(made) > 1
 
 
 def test_rubbish_in_the_middle_of_a_journal_is_reported_and_costs_nothing_else(tmp_path: Path) -> None:
