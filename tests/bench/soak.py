@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -77,7 +76,8 @@ def main() -> None:
             ended = worker.poll() is not None
             used = processor_seconds(worker.pid)
             if not ended:
-                worker.send_signal(signal.SIGINT)
+                # Not the signal of a keyboard, which a process that was started in the background does not hear.
+                worker.terminate()
             code = worker.wait(300)
         _sum_up(samples, db, args.calls, ended, code, used)
 
