@@ -349,7 +349,7 @@ def test_an_export_that_stops_half_way_leaves_what_was_there(
     from engine.store import deltas
     from engine.store.extract import Part, extract
 
-    monkeypatch.setattr(deltas, "filling", lambda: "select no_such_thing")
+    monkeypatch.setattr(deltas, "fill", lambda connection: connection.execute("select no_such_thing"))
     results = engine.open(made)
     part = Part("made", tuple(results.conditions()["condition_id"]), tuple(results.questions()["question_id"]))
     with pytest.raises(StoreError):
