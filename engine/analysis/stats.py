@@ -27,8 +27,8 @@ FEW = 2_000
 """Up to so many clusters a table of all bootstrap draws is made, of 16 MB at most for a thousand replicates."""
 _BLOCK = 32
 """Replicates drawn at once where there are more."""
-_KEPT = 4
-"""Sums of many clusters that are kept, of some 2 MB each."""
+_KEPT, _KEPT_BYTES = 4, 8 << 20
+"""Sums of many clusters that are kept, and the most that each may take."""
 RARE = 3
 """Up to so many right answers, or wrong ones, Wilson's bound needs a guard."""
 Interval = tuple[float, float]
@@ -268,7 +268,8 @@ class Bootstrap:
         key = self, tuple(told[at] for at in order)
         if (known := _sums.get(key)) is None:
             known = self._summed(np.ascontiguousarray(columns[order].T))
-            _sums[key] = known
+            if known.nbytes <= _KEPT_BYTES:
+                _sums[key] = known
             while len(_sums) > _KEPT:
                 with suppress(KeyError):
                     del _sums[next(iter(_sums))]
