@@ -245,7 +245,8 @@ def made(folder: Path) -> Iterator[tuple[Ground, Provider]]:
     home = folder / "made"
     home.mkdir()
     with serving(bends=_scores) as provider:
-        data, judged = killer.sums(home / "sums.jsonl", 4), killer.sums(home / "judged.jsonl", 3)
+        # As many as leave no chance worth the name that every thought of them is wrong.
+        data, judged = killer.sums(home / "sums.jsonl", 12), killer.sums(home / "judged.jsonl", 3)
         study = home / "ground.toml"
         study.write_text(STUDY.format(api_base=provider.api_base, data=data, judged=judged), encoding="utf-8")
         ground = Ground(home, study)
