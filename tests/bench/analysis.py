@@ -84,6 +84,8 @@ def _statements(trials: int) -> list[tuple[str, str]]:
             f"""insert into questions select 'q1-' || md5(i::varchar), 't', 'Question ' || i, null, '1', null,
             '{{}}' from range({QUESTIONS}) r(i)""",
         ),
+        ("framings", "insert into framings values ('f1', 'number', '', '[]')"),
+        ("prompts", """insert into prompts values ('p', '[["user","Question"]]')"""),
         (
             "prices",
             """insert into prices by name select 'm1-a' as snapshot_id, 'scripted/m' || i || '@1' as model,
