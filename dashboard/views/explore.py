@@ -221,8 +221,7 @@ def render() -> None:
     pick = decision.cell and url_state.cell(decision.cell.condition_id, decision.cell.budget)
     asked = url_state.value(VIEW, "cell")
     if asked and asked not in rows:
-        gone = "the filter hides it, or it is not there (any more)."
-        problems.append(f"This link asks for the point {url_state.quoted(asked)}; {gone}")
+        problems.append(f"This link asks for the point {url_state.quoted(asked)}; the filter hides it, or it is gone.")
         asked = None
     # The pick itself may be hidden by the filter; a scored point that is alone needs no choice.
     alone = next((cell for cell, row in rows.items() if len(rows) == 1 and row["accuracy"] is not None), None)
