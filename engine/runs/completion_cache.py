@@ -28,6 +28,7 @@ from engine.core.errors import ActorLost, RunStopped, StoreError
 from engine.core.ids import request_of
 from engine.core.records import Completion, Request
 from engine.models.model import Model
+from engine.store.reply_keys import ReplyKeys
 from engine.store.retry import LockRetry
 from engine.store.store import Store
 
@@ -182,7 +183,8 @@ class StoredCompletions:
         self._own = Sieve()
         self._lock_retry = lock_retry
         self._on_trouble = on_trouble
-        self._keys: dict[str, str] = {}
+        self._keys: list[ReplyKeys] = []
+        """Of each model."""
         self._again: dict[str, str] = {}
         self._models: dict[str, Model] = {}
         self._answers_as: dict[str, tuple[str | None, str | None]] = {}
@@ -194,8 +196,7 @@ class StoredCompletions:
             # What runs here answers as it did, and its identity holds the hash of its weights.
             since = _EVER if model.local else datetime.now(UTC) - max_age
             name = model.setting.identity
-            keys = store.completion_keys([name], since)
-            self._keys |= keys
+            self._keys.append(store.completion_keys([name], since))
             self._models[name] = model
 
     def admit(self, keys: Mapping[str, str]) -> None:
@@ -213,7 +214,7 @@ class StoredCompletions:
     async def find(self, request: Request) -> Completion | None:
         """The stored completion of this request; None: none that may be replayed."""
         key, again = request.key, request.key in self._again
-        if key not in self._keys and not again and key not in self._own:
+        if not again and key not in self._own and self._earlier(key) is None:
             return None
         waiting = self._wanted.setdefault(key, asyncio.get_running_loop().create_future())
         # One opening of the database for all that ask while it lasts: opening costs more than reading.
@@ -253,8 +254,11 @@ class StoredCompletions:
     def _keys_of(self, request: str) -> list[str]:
         """Under which keys a reply to a request may be stored, the run's own first."""
         own = [f"{request}@{self._run_id}"] if request in self._own else []
-        earlier = self._again.get(request) or self._keys.get(request)
+        earlier = self._again.get(request) or self._earlier(request)
         return own if earlier is None else [*own, earlier]
+
+    def _earlier(self, request: str) -> str | None:
+        return next((key for each in self._keys if (key := each.get(request)) is not None), None)
 
 
 def _whole(stored: Completion) -> bool:

@@ -35,6 +35,7 @@ from engine.runs.completion_cache import CompletionCache, StoredCompletions
 from engine.runs.dispatcher import Dispatcher, Gate
 from engine.runs.rate_limits import Retries
 from engine.runs.run_dir import RunDir
+from engine.store.reply_keys import ReplyKeys
 from engine.store.retry import LockRetry
 from engine.store.store import Batch, Store
 
@@ -169,9 +170,9 @@ async def pieces(model: Model, chain: Chain) -> Cut:
     return Cut(found) if found else stored(chain, model.setting.name)
 
 
-def _known(store: Store, model: Model) -> Mapping[str, str]:
+def _known(store: Store, model: Model) -> ReplyKeys:
     if not store.path.exists():
-        return {}
+        return ReplyKeys()
     now = datetime.now(UTC)
     # A file on this machine answers for ever as it did; a provider may have changed what a name means.
     since = datetime(1970, 1, 1, tzinfo=UTC) if model.local else now - timedelta(days=KEPT_DAYS)

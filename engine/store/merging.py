@@ -228,6 +228,8 @@ def _trials(source: Connection, some: Sequence[Sequence[codec.Row]], here: Conne
     for row in tables.matching(here, sql, ids):
         mine.setdefault(row["trial_id"], []).append(row)
     rows: list[codec.Row] = []
+    # Together in the tables from now on, however they lay in theirs.
+    flush = tables.next_flush(here)
     # By trial and attempt of theirs, which attempt it is here, of those that come in.
     incoming: dict[tuple[str, int], int] = {}
     for attempts in some:
@@ -241,7 +243,7 @@ def _trials(source: Connection, some: Sequence[Sequence[codec.Row]], here: Conne
             # Behind ours; a trial that is new here keeps its numbers.
             last = last + 1 if own else row["attempt"]
             incoming[row["trial_id"], row["attempt"]] = last
-            rows.append({**row, "attempt": last})
+            rows.append({**row, "attempt": last, "flush": flush})
     merged.new["trials"] += len(rows)
     if not rows:
         return
@@ -252,7 +254,8 @@ def _trials(source: Connection, some: Sequence[Sequence[codec.Row]], here: Conne
         for chunk in _chunks(source, table, "semi join wanted on trial_id = id"):
             # A trial that is here has its calls and marks; theirs would double them.
             numbered = ((row, incoming.get((row["trial_id"], row["attempt"]))) for row in chunk)
-            tables.insert(here, {table: [{**row, "attempt": own} for row, own in numbered if own is not None]})
+            fresh_rows = [{**row, "attempt": own, "flush": flush} for row, own in numbered if own is not None]
+            tables.insert(here, {table: fresh_rows})
     tables.want(here, fresh)
     here.execute("create or replace temp table mine as select * from trials semi join wanted on trial_id = id")
     derive(here)

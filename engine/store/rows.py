@@ -36,8 +36,9 @@ _TRIAL_VALUES, _CALL_VALUES = attrgetter(*_TRIAL, *_LATER), attrgetter(*_CALL)
 _MARK_VALUES = attrgetter(*_MARK, "score")
 
 
-def trial_tables(trials: Sequence[Trial]) -> Tables:
-    """All rows that the trials need, shared rows (conditions, questions, prompts, ...) once each."""
+def trial_tables(trials: Sequence[Trial], flush: int) -> Tables:
+    """All rows that the trials need, shared rows (conditions, questions, prompts, ...) once each; `flush`: the number
+    of the flush that stores them."""
     framings: dict[str, Row] = {}
     prices: dict[tuple[str, str], Row] = {}
     tiers: list[Row] = []
@@ -47,7 +48,7 @@ def trial_tables(trials: Sequence[Trial]) -> Tables:
     many: Tables = {name: [] for name in ("trials", "trial_spends", "calls", "marks", "mark_spends", "facts")}
     snapshots = by_condition(trials, snapshot_id)
     for trial in trials:
-        spec, key = trial.spec, {"trial_id": trial.spec.trial_id, "attempt": trial.attempt}
+        spec, key = trial.spec, {"trial_id": trial.spec.trial_id, "attempt": trial.attempt, "flush": flush}
         condition, question, problem = spec.condition, spec.question, spec.question.problem
         framing, snapshot = framing_id(problem), snapshots[id(condition)]
         if framing not in framings:
@@ -77,7 +78,7 @@ def trial_tables(trials: Sequence[Trial]) -> Tables:
         many["trial_spends"] += _spend_rows(key, trial.spends, unknown)
         for call in trial.calls:
             messages, prompt = ids.prompt_and_key(call.messages)
-            prompts[prompt] = {"prompt_key": prompt, "messages": messages}
+            prompts[prompt] = {"prompt_key": prompt, "messages": messages, "flush": flush}
             row = key | dict(zip(_CALL, _CALL_VALUES(call), strict=True)) | plain(call.spend) | unknown
             row["prompt_key"] = prompt
             many["calls"].append(row)

@@ -216,6 +216,14 @@ alter table holdings add column upto integer;
 update holdings set upto = (select coalesce(max(trial_no), 0) from steps);"""
 """The last trial whose steps are in the sums that are held of a condition; those of later ones are read beside them."""
 
+_FLUSHES = "".join(
+    f"alter table {table} add column flush bigint;"
+    for table in ("trials", "trial_spends", "prompts", "calls", "marks", "mark_spends", "facts")
+)
+"""Which flush stored a row, counted from 1; of a trial and all that is below it the same. Null: before it was kept.
+Rows of a flush lie together, so that of a table of millions only the blocks of those that are wanted are read; ids are
+hashes, by which nothing can be passed over."""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first tables", _FIRST),
     Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
@@ -241,6 +249,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(16, "which address of a model answered", "alter table completions add column answered_by varchar"),
     Migration(17, "by which version of the reading of answers a look into a thought was read", _LOOKS_READER),
     Migration(18, "no index over the keys of what grows with every answer; how far sums are held", _BARE + _UPTO),
+    Migration(19, "which flush stored a trial, so that what belongs to it is found", _FLUSHES),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3

@@ -24,7 +24,8 @@ from engine.core.rounds import Round, Stop
 from engine.core.text import FORMULA, NEXT_CELL
 from engine.store import deltas, parquet, rows, schema, tables
 from engine.store.database import Database
-from engine.store.sql import Connection, quoted
+from engine.store.reply_keys import ReplyKeys, reply_keys
+from engine.store.sql import IS_LAST, LAST, Connection, quoted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -138,7 +139,7 @@ class Store(Database):
         """Store a batch in one transaction; returns how many trials were new. A second flush changes nothing."""
         with self.writing() as connection:
             fresh = tables.unstored(connection, batch.trials)
-            content = rows.trial_tables(fresh)
+            content = rows.trial_tables(fresh, tables.next_flush(connection))
             unreported = {call.key: trial.unreported for trial in fresh for call in trial.calls if trial.unreported}
             content["completions"] = [
                 rows.completion_row(c, batch.run_id, unreported.get(c.key, ())) for c in batch.completions
@@ -240,17 +241,18 @@ class Store(Database):
 
     def trial(self, trial_id: str, attempt: int | None = None) -> Trial:
         """One stored trial; the last attempt unless told. Raises StoreError if there is none."""
-        chosen = "select trial_id, attempt from trials where trial_id = ? and attempt = coalesce(?, attempt)"
+        wanted = "from trials where trial_id = ? and attempt = coalesce(?, attempt) order by attempt desc limit 1"
         with self.reading() as connection:
-            trials = tables.whole_trials(connection, f"{chosen} order by attempt desc limit 1", [trial_id, attempt])
+            chosen = f"select {tables.place(connection)} {wanted}"
+            trials = tables.whole_trials(connection, chosen, [trial_id, attempt])
         if not trials:
             raise StoreError(f"There is no trial {trial_id!r} in {self.path}.")
         return trials[0]
 
     def trials(self, condition_id: str) -> list[Trial]:
         """The last attempt of every trial of a condition, ordered by trial id."""
-        chosen = "select trial_id, max(attempt) as attempt from trials where condition_id = ? group by trial_id"
         with self.reading() as connection:
+            chosen = f"select {tables.place(connection)} from trials {LAST} where {IS_LAST} and condition_id = ?"
             return tables.whole_trials(connection, chosen, [condition_id])
 
     def done(self, trial_ids: Iterable[str]) -> dict[str, Done]:
@@ -265,18 +267,13 @@ class Store(Database):
             read = tables.matching(connection, _REPLIES_READ, trial_ids)
         return {row["request"]: row["key"] for row in read}
 
-    def completion_keys(self, models: Iterable[str], since: datetime) -> dict[str, str]:
+    def completion_keys(self, models: Iterable[str], since: datetime) -> ReplyKeys:
         """By request, the oldest stored completion of these model identities made at or after `since`."""
         with self.reading() as connection:
             # A file that is only read may be older than the table.
             ours = _OURS if tables.has(connection, "origins") else ""
             tables.want(connection, models)
-            oldest = connection.execute(_KEYS.format(ours=ours), [codec.naive(since)])
-            found: dict[str, str] = {}
-            # Some at a time: a list of a million rows would take half a gigabyte.
-            while some := oldest.fetchmany(CHUNK):
-                found.update(some)
-        return found
+            return reply_keys(connection, codec.naive(since), ours)
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
         """The stored completions among `keys`."""
@@ -412,12 +409,6 @@ qualify row_number() over (partition by trial_id order by attempt desc) = 1"""
 # An attempt names the request it was made for; a completion and the calls that read it add the run that paid.
 # Replies of a merged run are looked at, and read in place of a call only where it is trusted.
 _OURS = "and (run_id is null or run_id not in (select run_id from origins where not trusted))"
-_KEYS = """
-select split_part(key, '@', 1) as request, arg_min(key, (created_at, key)) as key from completions
-where created_at >= ? {ours} and request in (
-    select split_part(key, '@', 1) from attempts where model in (from wanted)
-    union all select split_part(key, '@', 1) from calls where model in (from wanted))
-group by request"""
 
 _ATTEMPTS = """
 select a.*, if(outcome = 'ok', provider_cost_pusd, null) as provider_cost_pusd

@@ -6,7 +6,7 @@ Owns the SQL that puts a trial's rows together again. Opens nothing, commits not
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from operator import itemgetter
@@ -42,7 +42,7 @@ KEYS = {"prompts": "prompt_key", "completions": "key"}
 _HEADS = """
 select t.*, c.task, c.lineup, c.strategy, c.params, c.version, c.anytime, c.prompting, q.task as question_task,
     q.text, q.context, q.target, q.category, q.data, f.answer_kind, f.instructions, f.examples
-from trials t semi join picked using (trial_id, attempt)
+from (select * from trials semi join picked using (trial_id, attempt) where {near}) t
 join conditions c using (condition_id) join questions q using (question_id) join framings f using (framing_id)
 order by trial_id"""
 
@@ -54,6 +54,9 @@ _CHILDREN = {
     "facts": ("facts", "trial_id, ordinal"),
 }
 """By what they are called below a trial their tables and orders."""
+
+_FEW = 200
+"""Flushes that are looked for one by one."""
 
 
 def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[codec.Row]:
@@ -188,24 +191,34 @@ def reader(connection: Connection) -> str:
     return "coalesce(reader, 1)" if has(connection, "trials", "reader") else "1"
 
 
-def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any]) -> list[Trial]:
-    """Whole trials of the (trial_id, attempt) pairs that `chosen` selects."""
+def next_flush(connection: Connection) -> int:
+    """The number of the flush that is about to be stored."""
+    ((last,),) = connection.execute("select coalesce(max(flush), 0) from trials").fetchall()
+    return int(last) + 1
 
+
+def place(connection: Connection) -> str:
+    """Columns of `trials` that say where a trial and all that is below it are found; see `whole_trials`."""
+    return f"trial_id, attempt, {'flush' if has(connection, 'trials', 'flush') else 'null::bigint as flush'}"
+
+
+def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any]) -> list[Trial]:
+    """Whole trials, by the columns of `place` that `chosen` selects."""
     connection.execute(f"create or replace temp table picked as {chosen}", list(parameters))
-    heads = fetch(connection, _HEADS)
+    near = _near(connection)
+    heads = fetch(connection, _HEADS.format(near=near))
     snapshots = prices(connection)
     found = layouts(connection, *(table for table, _ in _CHILDREN.values()))
     archived = not connection.execute("select 1 from duckdb_tables() where table_name = 'calls'").fetchall()
     children: dict[str, dict[str, list[codec.Row]]] = {}
     for name, (table, order) in _CHILDREN.items():
-        own = f"select * from {table} semi join picked using (trial_id, attempt)"
+        own = f"select * from {table} semi join picked using (trial_id, attempt) where {near}"
         if not archived:
             # The keys of all rows are read, and of the others no more than that: a third of the time.
             own = f"select * from {table} where rowid in ({own.replace('*', 'rowid')})"
-        if table == "calls":
-            own = f"select x.*, p.messages from ({own}) x join prompts p using (prompt_key)"
         # A file that is only read may be older than the table.
         children[name] = _grouped(fetch(connection, f"{own} order by {order}") if table in found else [], "trial_id")
+    _prompted(connection, children["calls"], near)
     return [
         rows.trial_of(
             head,
@@ -214,6 +227,27 @@ def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any])
         )
         for head in heads
     ]
+
+
+def _near(connection: Connection) -> str:
+    """What rows of the flushes of `picked` meet, by which DuckDB passes over the others unread; all rows meet it where
+    that is not known, and where so many flushes are wanted that little would be passed over."""
+    flushes = [number for (number,) in connection.execute("select distinct flush from picked").fetchall()]
+    if None in flushes or not 0 < len(flushes) <= _FEW:
+        return "true"
+    return f"flush in ({', '.join(map(str, sorted(flushes)))})"
+
+
+def _prompted(connection: Connection, calls: Mapping[str, Sequence[codec.Row]], near: str) -> None:
+    """Add to calls the messages of their prompts, most of which the flush of their trial stored."""
+    every = [call for own in calls.values() for call in own]
+    messages: dict[str, str] = {}
+    for where in dict.fromkeys((near, "true")):
+        if missing := {call["prompt_key"] for call in every} - messages.keys():
+            sql = f"select prompt_key, messages from prompts semi join wanted on prompt_key = id where {where}"
+            messages |= {row["prompt_key"]: row["messages"] for row in matching(connection, sql, missing)}
+    for call in every:
+        call["messages"] = messages[call["prompt_key"]]
 
 
 def prices(connection: Connection) -> dict[str, dict[str, Price | None]]:

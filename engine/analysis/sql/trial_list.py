@@ -174,7 +174,7 @@ def first_trials(connection: Connection, condition_id: str, n: int, questions: f
     """The first `n` trials of a condition in the order of its list; `questions`: only of these, None: of all.
 
     Reads how none of the others stands, so it costs the same in a list of any length."""
-    sql = f"""select trial_id, attempt from trials {LAST} where {IS_LAST} and condition_id = ?
+    sql = f"""select {tables.place(connection)} from trials {LAST} where {IS_LAST} and condition_id = ?
         and (?::varchar[] is null or question_id in (select unnest(?::varchar[])))
         order by question_id, repeat, trial_id limit {n:d}"""
     asked = None if questions is None else [*questions]

@@ -174,6 +174,8 @@ def test_a_database_from_before_versions_were_kept_counts_as_the_first(tmp_path:
             drop table facts; drop table plans; drop table price_tiers; drop table origins; drop table probes;
             drop table orders; drop table rounds; drop table stops; alter table holdings drop column upto;
             delete from migrations where number >= 6""")
+        for table in ("trials", "trial_spends", "prompts", "calls", "marks", "mark_spends"):
+            connection.execute(f"alter table {table} drop column flush")
         for table in ("trial_spends", "mark_spends"):
             connection.execute(f"""create table flat as select * exclude (tier) from {table}; drop table {table};
                 alter table flat rename to {table}""")

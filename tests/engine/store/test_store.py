@@ -177,9 +177,10 @@ def test_done_says_what_the_last_attempt_left(store: Store):
 
 def test_completion_keys_are_found_by_model_and_age(store: Store):
     store.flush(Batch((a_trial(0),), (a_completion("c-0"), a_completion("c-lonely"))))
-    assert store.completion_keys([MODEL], NOON) == {"c-0": "c-0"}
-    assert store.completion_keys([MODEL], NOON + timedelta(seconds=1)) == {}
-    assert store.completion_keys(["other"], NOON) == {}
+    found = store.completion_keys([MODEL], NOON)
+    assert len(found) == 1 and found.get("c-0") == "c-0" and "c-lonely" not in found
+    assert not store.completion_keys([MODEL], NOON + timedelta(seconds=1))
+    assert not store.completion_keys(["other"], NOON)
 
 
 def test_a_run_is_replaced_by_its_later_state(store: Store):

@@ -389,13 +389,13 @@ def table(db: Path, name: str, *but: str) -> list[tuple[Any, ...]]:
 
 _PAID_BY = re.compile(r"@(?:probe-)?\d{8}-\d{6}-[0-9a-f]{4}$")
 _CHANCE: dict[str, tuple[str, ...]] = {
-    "trials": ("attempt", "run_id", "started_at", "finished_at"),
-    "trial_spends": ("attempt", "latency_ms"),
-    "calls": ("attempt", "latency_ms", "replayed"),
-    "marks": ("attempt",),
-    "mark_spends": ("attempt", "latency_ms"),
+    "trials": ("attempt", "run_id", "started_at", "finished_at", "flush"),
+    "trial_spends": ("attempt", "latency_ms", "flush"),
+    "calls": ("attempt", "latency_ms", "replayed", "flush"),
+    "marks": ("attempt", "flush"),
+    "mark_spends": ("attempt", "latency_ms", "flush"),
     "completions": ("run_id", "created_at", "latency_ms"),
-    "prompts": (),
+    "prompts": ("flush",),
     "conditions": (),
     "questions": (),
 }
