@@ -28,6 +28,7 @@ from engine.core import files, places
 from engine.core.errors import NotADatabase, OutOfMemory, StoreBusy, StoreError
 from engine.store import parquet, schema
 from engine.store.identity import fingerprint, identity, identity_of
+from engine.store.instances import OPEN, instance_of, own_paths
 from engine.store.sql import Connection, quoted
 
 _T = TypeVar("_T")
@@ -90,129 +91,8 @@ def lock_for(path: Path) -> ReadWriteLock:
 
 _HEADERS_BYTES = 3 * 4096
 """In front of the blocks of a DuckDB file: its own header, and two of the database that take turns."""
-# A database file may name an extension, and SQL may read any file: neither is allowed to what somebody sent us.
-_OPEN = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-_CLOSED = {**_OPEN, "enable_external_access": "false"}
+_CLOSED = {**OPEN, "enable_external_access": "false"}
 _MOST_MB = 4096
-_IDLE = 4
-"""Instances that are kept for the next block; a process seldom has more files in use."""
-_WORN = 32
-"""Connections after which an instance makes way for a new one (some 20 ms): DuckDB remembers each block of memory it
-ever handed out, 40 MB of them after 300 readings of a small database."""
-
-
-class _Instance:
-    """DuckDB without a file, which may open one path alone: attached with its first user, detached with its last.
-
-    Who wants to write is alone with it, who reads may share it: the file's readers-writer lock sees to that."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._guard = threading.Lock()
-        self._root: Connection | None = None
-        self._archive = parquet.is_archive(Path(path))
-        self._memory_mb: int | None = None
-        self.users = 0
-        """Blocks that have it now or wait for the file; with none it may be closed."""
-        self._attached = 0
-        self._lent = 0
-        """Connections since it was started."""
-
-    def connect(self, read_only: bool) -> Connection:
-        """A connection whose tables are the file's; raises DuckDB's error where the file cannot be had."""
-        with self._guard:
-            if (root := self._root) is None:
-                root, self._lent = self._start(), 0
-            # An archive is there from the start: it is never held for writing.
-            if not self._attached and not self._archive:
-                self._attach(root, "type duckdb, read_only" if read_only else "type duckdb")
-            self._attached += 1
-            self._lent += 1
-            connection = root.cursor()
-        connection.execute("use budgetscope")
-        return connection
-
-    def hold_to(self, memory_mb: int | None, connection: Connection) -> None:
-        """From now on so much in memory, unless others have the file too; None: most of what the machine has."""
-        with self._guard:
-            if memory_mb != self._memory_mb and (memory_mb is None or self._attached == 1):
-                connection.execute(f"set memory_limit = '{memory_mb}MB'" if memory_mb else "reset memory_limit")
-                self._memory_mb = memory_mb
-
-    def _attach(self, root: Connection, kind: str) -> None:
-        """The file that has the name now: it may be written anew while it is being opened (`rewrite`)."""
-        while True:
-            before = identity_of(self._path)
-            # Its kind is said, else DuckDB looks for an extension that reads a file which is none of its own.
-            root.execute(f"attach {quoted(self._path)} as budgetscope ({kind})")
-            if before == identity_of(self._path):
-                return
-            root.execute("detach budgetscope")
-
-    def leave(self, connection: Connection) -> None:
-        """Close a connection, which ends its transaction; with the last one the file is free for others."""
-        connection.close()
-        with self._guard:
-            self._attached -= 1
-            if self._attached or self._root is None:
-                return
-            if not self._archive:
-                try:
-                    self._root.execute("detach budgetscope")
-                except duckdb.Error:
-                    # What was committed stands in the log, as when a file is closed and there is no room to write it.
-                    self.close()
-            if self._lent > _WORN:
-                self.close()
-
-    def close(self) -> None:
-        if self._root is not None:
-            self._root.close()
-            self._root = self._memory_mb = None
-
-    def _start(self) -> Connection:
-        root = duckdb.connect(config={**_OPEN, "temp_directory": f"{self._path}.tmp"})
-        try:
-            if self._archive:
-                parquet.attach(root, Path(self._path), "budgetscope")
-                allowed = parquet.paths(Path(self._path))
-            else:
-                allowed = _own_paths(self._path)
-            # In this order: access cannot be widened again.
-            root.execute(f"set allowed_paths = [{', '.join(map(quoted, allowed))}]")
-            root.execute("set enable_external_access = false")
-        except BaseException:
-            root.close()
-            raise
-        self._root = root
-        return root
-
-
-_INSTANCES: dict[str, _Instance] = {}
-"""By path, the one used last at the end."""
-
-
-@contextmanager
-def _instance(path: Path) -> Iterator[_Instance]:
-    """The process's instance for a file; of those in nobody's hands the `_IDLE` used last are kept."""
-    # As DuckDB calls it, which follows links before it asks whether it may.
-    file = str(path.resolve())
-    # An archive that was restored and made again has the name of the one before.
-    name = f"{file}?{(path / parquet.MANIFEST).stat().st_mtime_ns}" if parquet.is_archive(path) else file
-    with _GUARD:
-        instance = _INSTANCES.pop(name, None) or _Instance(file)
-        _INSTANCES[name] = instance
-        instance.users += 1
-    try:
-        yield instance
-    finally:
-        with _GUARD:
-            instance.users -= 1
-            idle = [name for name, each in _INSTANCES.items() if not each.users]
-            closing = [_INSTANCES.pop(name) for name in idle[:-_IDLE]]
-        for each in closing:
-            each.close()
-
 
 _CURRENT: dict[tuple[int, int], tuple[int, int, int, int]] = {}
 """By identity, the fingerprint of files that have the newest schema: looking again costs half of what opening does."""
@@ -315,8 +195,8 @@ class Database:
         self._check()
         with self._turn(alone=True), _translated(self.path):
             archived = parquet.is_archive(self.path)
-            own = partial(duckdb.connect, str(self.path.absolute()), read_only=True, config=dict(_OPEN))
-            with self._patiently(partial(duckdb.connect, config=dict(_OPEN)) if archived else own) as connection:
+            own = partial(duckdb.connect, str(self.path.absolute()), read_only=True, config=dict(OPEN))
+            with self._patiently(partial(duckdb.connect, config=dict(OPEN)) if archived else own) as connection:
                 allowed = [str(target)]
                 if archived:
                     parquet.attach(connection, self.path, "budgetscope")
@@ -333,7 +213,7 @@ class Database:
         The target is one file when the block has ended."""
         self._check()
         with self._turn(alone=True), _translated(self.path):
-            connection = duckdb.connect(str(target.absolute()), config=dict(_OPEN))
+            connection = duckdb.connect(str(target.absolute()), config=dict(OPEN))
             try:
                 schema.migrate(connection)
                 _with_origin(connection, self.path)
@@ -351,14 +231,14 @@ class Database:
         self.create()
         with self._turn(alone=True), _translated(self.path):
             # Under a name of ours: a file may be called as any database of this connection.
-            connection = duckdb.connect(config=dict(_OPEN))
+            connection = duckdb.connect(config=dict(OPEN))
             try:
                 file = str(self.path.resolve())
                 attach = f"attach {quoted(file)} as budgetscope (type duckdb)"
                 self._patiently(lambda: connection.execute(attach))
                 connection.execute("use budgetscope")
                 with _translated(archive):
-                    _with_origin(connection, archive, _own_paths(file))
+                    _with_origin(connection, archive, own_paths(file))
                 schema.stay_known(connection, self.path)
                 connection.execute("begin")
                 yield connection
@@ -375,7 +255,7 @@ class Database:
         fresh = files.part_of(path)
         with self._turn(alone=True), _translated(self.path):
             before = path.stat().st_size
-            connection = duckdb.connect(config=dict(_OPEN))
+            connection = duckdb.connect(config=dict(OPEN))
             try:
                 # Held for writing until the new file has the name: who opens it afterwards opens the new one.
                 self._patiently(lambda: connection.execute(f"attach {quoted(str(path))} as origin (type duckdb)"))
@@ -481,7 +361,7 @@ class Database:
 
     @contextmanager
     def _opened(self, *, alone: bool = False, read_only: bool = True) -> Iterator[Connection]:
-        with self._turn(alone), _translated(self.path), _instance(self.path) as instance:
+        with self._turn(alone), _translated(self.path), instance_of(self.path) as instance:
             connection = self._patiently(lambda: instance.connect(read_only))
             try:
                 instance.hold_to(self.memory_mb, connection)
@@ -507,11 +387,6 @@ class Database:
 
     def _busy(self) -> StoreBusy:
         return StoreBusy(f"{self.path} stayed locked by another process for {self.wait_s:g} s; try again, or stop it.")
-
-
-def _own_paths(file: str) -> list[str]:
-    """What DuckDB opens of a database: the file itself and its logs."""
-    return [f"{file}{tail}" for tail in ("", ".wal", ".wal.checkpoint", ".wal.recovery")]
 
 
 def _with_origin(connection: Connection, path: Path, own: Sequence[str] = ()) -> None:

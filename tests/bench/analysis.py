@@ -35,6 +35,8 @@ from tests import ROOT
 from tests.support.replayed import NOON
 
 CONDITIONS, QUESTIONS = 500, 1000
+FLUSH = 2000
+"""Trials a flush."""
 TARGETS = {"cells": 0.3, "frontier": 0.6, "curve": 0.3}
 MEMORY_GB = 1.5
 _VECTOR = "1 as calls, {i} as input_tokens, 0 as cached_tokens, 0 as cache_write_tokens, {o} as output_tokens, " + (
@@ -67,7 +69,7 @@ def _statements(trials: int) -> list[tuple[str, str]]:
     size = "least(300, 5 + hash(i * 3 + c) % 200 + hash(i * 5) % 100)"
     told = f"""create temp table told as
         select 't1-' || md5(i::varchar) as trial_id, i % {CONDITIONS} as k, (i // {CONDITIONS}) % {QUESTIONS} as q,
-            i // {CONDITIONS * QUESTIONS} as repeat, k < {CONDITIONS // 2} as anytime, i, hash(i * 7) % 100 as luck,
+            i // {CONDITIONS * QUESTIONS} as repeat, k < {CONDITIONS // 2} as anytime, i, i // {FLUSH} + 1 as flush, hash(i * 7) % 100 as luck,
             case when luck = 0 then 'stopped' when luck < 5 and anytime then 'exhausted' else 'finished' end as ended
         from range({trials}) r(i)"""
     vector = _VECTOR.format(i="(20 + hash(i) % 60)::bigint", o="o::bigint")
@@ -85,7 +87,7 @@ def _statements(trials: int) -> list[tuple[str, str]]:
             '{{}}' from range({QUESTIONS}) r(i)""",
         ),
         ("framings", "insert into framings values ('f1', 'number', '', '[]')"),
-        ("prompts", """insert into prompts values ('p', '[["user","Question"]]')"""),
+        ("prompts", """insert into prompts values ('p', '[["user","Question"]]', 1)"""),
         (
             "prices",
             """insert into prices by name select 'm1-a' as snapshot_id, 'scripted/m' || i || '@1' as model,
@@ -96,16 +98,16 @@ def _statements(trials: int) -> list[tuple[str, str]]:
             "trials",
             f"""insert into trials select trial_id, 1, 'r1', 'k1-' || md5(k::varchar), 'q1-' || md5(q::varchar),
             'f1', 'm1-a', repeat, ended, if(luck % 3 = 0, 'right', 'wrong'), '1', null, 'output_tokens', 1000,
-            timestamp '2026-03-01', timestamp '2026-03-01', {READER_VERSION}, (luck % 3 = 0)::double from told""",
+            timestamp '2026-03-01', timestamp '2026-03-01', {READER_VERSION}, (luck % 3 = 0)::double, flush from told""",
         ),
         (
             "trial_spends",
-            f"""insert into trial_spends by name select trial_id, 1 as attempt, 0 as position,
+            f"""insert into trial_spends by name select trial_id, 1 as attempt, flush, 0 as position,
             'scripted/m' || k % 5 || '@1' as model, {summed} from (select *, 20 + hash(i) % 400 as o from told)""",
         ),
         (
             "calls",
-            f"""insert into calls by name select trial_id, 1 as attempt, c as ordinal, 'solver' as role,
+            f"""insert into calls by name select trial_id, 1 as attempt, flush, c as ordinal, 'solver' as role,
             'scripted/m' || k % 5 || '@1' as model, 'c' as key, 'p' as prompt_key, 300 as asked_tokens,
             300 as granted_tokens, 90 as bound_tokens, if(ended = 'exhausted' and c = 2, 'budget', null) as cut,
             false as replayed, o as seen_output_tokens,
@@ -114,13 +116,14 @@ def _statements(trials: int) -> list[tuple[str, str]]:
         ),
         (
             "marks",
-            """insert into marks select trial_id, 1, c, c::varchar, c + 1, if(good, 'right', 'wrong'), good::double
+            """insert into marks
+            select trial_id, 1, c, c::varchar, c + 1, if(good, 'right', 'wrong'), good::double, flush
             from (select *, if(c = 0, luck % 2, luck % 3) = 0 as good from told, range(2) x(c))
             where anytime and (c = 0 or luck % 2 = 0)""",
         ),
         (
             "mark_spends",
-            f"""insert into mark_spends by name select m.trial_id, 1 as attempt, m.ordinal, 0 as position,
+            f"""insert into mark_spends by name select m.trial_id, 1 as attempt, m.flush, m.ordinal, 0 as position,
             model, {", ".join(f"c.{name}" for name in _names(vector))} from marks m join calls c using (trial_id, ordinal)""",
         ),
     ]

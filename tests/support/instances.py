@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from engine.store import database
+from engine.store import instances
 from engine.store.sql import Connection, quoted
 
 _MOST = 4
@@ -18,19 +18,19 @@ _MOST = 4
 def shared() -> None:
     """From now on an instance that would be closed is kept for another file below the folder of temporary files. It may
     open all of them, and nothing else; archives and files from elsewhere have one of their own, as they have without."""
-    start, close = database._Instance._start, database._Instance.close
+    start, close = instances.Instance._start, instances.Instance.close
     folder = str(Path(tempfile.gettempdir()).resolve())
     free: list[Connection] = []
     roaming: dict[int, Connection] = {}
 
-    def fetched(instance: database._Instance) -> Connection:
+    def fetched(instance: instances.Instance) -> Connection:
         if instance._archive or not instance._path.startswith(f"{folder}/"):
             return start(instance)
         root = free.pop() if free else _roaming(folder)
         instance._root = roaming[id(root)] = root
         return root
 
-    def given_back(instance: database._Instance) -> None:
+    def given_back(instance: instances.Instance) -> None:
         root = instance._root
         if root is None or id(root) not in roaming or len(free) == _MOST or _holds(root):
             close(instance)
@@ -40,12 +40,12 @@ def shared() -> None:
             free.append(root)
 
     for name, own in (("_start", fetched), ("close", given_back)):
-        setattr(database._Instance, name, own)
+        setattr(instances.Instance, name, own)
 
 
 def _roaming(folder: str) -> Connection:
     spilled = {"temp_directory": f"{folder}/budgetscope-spilled"}
-    root = duckdb.connect(config={**database._OPEN, **spilled})
+    root = duckdb.connect(config={**instances.OPEN, **spilled})
     root.execute(f"set allowed_directories = [{quoted(folder)}]")
     root.execute("set enable_external_access = false")
     return root

@@ -7,7 +7,7 @@ trial is replayed, a few at a time, which takes its time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,27 +23,34 @@ PAGE = 50
 """Trials of a page."""
 _AT_ONCE = 2_000
 _WALLS = {"output_tokens": "output_wall", "total_tokens": "total_wall", "calls": "greatest(ordinal + more_calls, 0)"}
+# A trial is named by where it lies, and a question by its place among all: a tenth of what their ids take in memory.
 _LATEST = f"""
 create temp table latest as
-select trial_id, attempt, question_id, repeat, "end", verdict from trials {LAST} where {IS_LAST} and condition_id = ?"""
-_AS_RUN = """
-select trial_id, attempt, question_id, repeat, if("end" in ('failed', 'stopped'), "end", verdict) as fate,
-    "end" = 'exhausted' as exhausted from latest"""
+select t.{{key}} as key, place, repeat, if("end" in ('failed', 'stopped'), "end", verdict) as fate,
+    "end" = 'exhausted' as exhausted
+from trials t {LAST} join places using (question_id) where {IS_LAST} and condition_id = ?"""
+_PLACES = """
+create temp table places as
+select question_id, row_number() over (order by question_id)::integer as place from questions"""
+_COUNTED = ("n_failed", "n_stopped", "n", "n_right", "n_partly", "n_wrong", "n_exhausted")
+# Each comes to 0 or 1 where one trial stands at a place. Summed as bytes of one number: a sum of its own for each would
+# take as much memory as all the rest.
+_PACKED = " + ".join(f"{name}::bigint * {256**at}" for at, name in enumerate(_COUNTED))
 _AT_BUDGET = f"""
-with told as (
-    select question_no, repeat, {", ".join(f"sum({name}) as {name}" for name in (*deltas.COUNTS, "n_partly"))}
-    from steps join {deltas.CONDITIONS} using (condition_no)
-    where condition_id = $condition and {{wall}} <= $budget group by all)
-select trial_id, attempt, question_id, l.repeat,
+create temp table told as select place, repeat,
     case when n_failed > 0 then 'failed' when n_stopped > 0 then 'stopped' when n = 0 then 'censored'
         when n_right > 0 then 'right' when n_partly > 0 then 'partly' when n_wrong > 0 then 'wrong' else 'none'
     end as fate,
     n > 0 and n_exhausted > 0 as exhausted
-from latest l join {deltas.QUESTIONS} using (question_id) join told t using (question_no) where t.repeat = l.repeat"""
+from (select question_no, repeat, {", ".join(f"packed // {256**at} % 256 as {n}" for at, n in enumerate(_COUNTED))}
+    from (select question_no, repeat, sum({_PACKED})::bigint as packed from steps
+        where condition_no = (select condition_no from {deltas.CONDITIONS} where condition_id = $condition)
+        and {{wall}} <= $budget group by all))
+join {deltas.QUESTIONS} using (question_no) join places using (question_id)"""
+# Steps stand by place: two trials at one (of two price lists), or one without any, are read one by one.
 _EACH_ONCE = """
-select (select count(*) from latest) = (select count(distinct trial_id) from read)
-    and not exists (select 1 from latest group by question_id, repeat having count(*) > 1)"""
-_READ = {"trial_id": str, "attempt": int, "question_id": str, "repeat": int, "fate": str, "exhausted": bool}
+select (select count(*) from latest) = (select count(*) from latest join told using (place, repeat))
+    and not exists (select 1 from latest group by place, repeat having count(*) > 1)"""
 _SHOWN = {
     "all": "true",
     "exhausted": f"exhausted and fate in {replay.SCORED}",
@@ -109,58 +116,60 @@ def trial_page(
     `budget` None: as they were run. `find`: words that question, target or answer hold, in any case. `questions`: only
     trials of these; None: of all. Raises UsageError on 'usd' where a price is unknown.
     """
-    connection.execute(_LATEST, [condition_id])
-    _read(connection, condition_id, axis, budget)
-    within = "true"
+    key = _named(connection)
+    connection.execute(_PLACES)
+    connection.execute(_LATEST.format(key=key), [condition_id])
+    read = _read(connection, condition_id, axis, budget)
+    within, sought, words = "true", "true", []
     if questions is not None:
-        connection.execute("create temp table asked as select unnest(?::varchar[]) as id", [[*questions]])
-        within = "question_id in (select id from asked)"
-    sought, words = "true", []
+        connection.execute("create temp table asked as select unnest(?::varchar[]) as question_id", [[*questions]])
+        within = "place in (select place from places semi join asked using (question_id))"
     if find:
-        texts = "concat_ws(chr(10), q.text, q.target, t.answer)"
-        sought = f"""trial_id in (select r.trial_id from read r join questions q using (question_id)
-            join trials t using (trial_id, attempt) where contains(lower({texts}), lower(?)))"""
-        words = [find]
+        sought = f"""(place in (select place from places join questions using (question_id)
+                where contains(lower(concat_ws(chr(10), text, target)), lower(?)))
+            or key in (select {key} from trials where condition_id = ? and contains(lower(answer), lower(?))))"""
+        words = [find, condition_id, find]
     # Only a word of our own list is put into SQL; any other shows nothing.
     fits = _SHOWN.get(show, f"fate = '{show}'" if show in replay.FATES else "false")
     connection.execute(
-        f"create temp table listed as select *, {fits} and {sought} as fits from read where {within}", words
+        f"create temp table listed as select *, {fits} and {sought} as fits from {read} where {within}", words
     )
     fates = dict(connection.execute("select fate, count(*) from listed group by fate order by 2 desc, 1").fetchall())
     counted = connection.execute("select count(*) filter (exhausted), count(*) filter (fits) from listed").fetchall()
     ((ended, shown),) = counted
     # A link names both: the trial may have been run again under another id, and its question is still the one.
-    chosen = _first(connection, "trial_id = ?", trial_id) or _first(connection, "question_id = ?", question_id)
+    linked = f"key in (select {key} from trials where trial_id = ?)"
+    about = "place in (select place from places where question_id = ?)"
+    chosen = _first(connection, linked, trial_id) or _first(connection, about, question_id)
     known = chosen is not None or (trial_id is None and question_id is None)
     chosen = chosen or _first(connection, "fits = ?", True)
     place = 0
     if chosen:
         # Where it stands, or would stand, among those shown.
-        at = [chosen[name] for name in ("question_id", "repeat", "trial_id")]
-        sql = "select count(*) from listed where fits and (question_id, repeat, trial_id) < (?, ?, ?)"
+        at = [chosen[name] for name in ("place", "repeat", "key")]
+        sql = "select count(*) from listed where fits and (place, repeat, key) < (?, ?, ?)"
         ((place,),) = connection.execute(sql, at).fetchall()
     fitting = bool(chosen and chosen["fits"])
     # A hidden trial may stand behind the last one shown.
     first = min(place, max(shown - 1, 0)) // PAGE * PAGE
     # One page before and one trial after come along, so that both neighbours have their names.
     start = max(0, first - PAGE)
-    sql = f"""select trial_id, attempt, question_id from listed where fits
-        order by question_id, repeat, trial_id limit {first + PAGE + 1 - start} offset {start}"""
-    rows = [{**row, "place": start + n} for n, row in enumerate(tables.fetch(connection, sql))]
-    keys = {row["place"]: Key(row["trial_id"], row["question_id"]) for row in rows}
-    own = [row["trial_id"] for row in rows if first <= row["place"] < first + PAGE]
+    sql = f"""select key from listed where fits order by place, repeat, key
+        limit {first + PAGE + 1 - start} offset {start}"""
+    around = dict(enumerate((each for (each,) in connection.execute(sql).fetchall()), start))
     # Wanted by its link though the filter hides it: it is read all the same.
-    if chosen and chosen["trial_id"] not in own:
-        own.append(chosen["trial_id"])
-    whole = {trial.spec.trial_id: trial for trial in _whole(connection, own)}
-    page = tuple(whole[row["trial_id"]] for row in rows if first <= row["place"] < first + PAGE)
+    own = {each for at, each in around.items() if first <= at < first + PAGE} | ({chosen["key"]} if chosen else set())
+    names = _names(connection, key, {*around.values(), *own})
+    whole = _whole(connection, key, own)
+    keys = {at: names[each] for at, each in around.items()}
+    page = tuple(whole[keys[at].trial_id] for at in range(first, first + PAGE) if at in keys)
     return TrialPage(
         fates=fates,
         ended=ended,
         shown=shown,
         first=first,
         trials=page,
-        chosen=whole[chosen["trial_id"]] if chosen else None,
+        chosen=whole[names[chosen["key"]].trial_id] if chosen else None,
         at=place if fitting else None,
         known=known,
         before=keys.get(place - 1) if fitting else None,
@@ -178,58 +187,64 @@ def first_trials(connection: Connection, condition_id: str, n: int, questions: f
         and (?::varchar[] is null or question_id in (select unnest(?::varchar[])))
         order by question_id, repeat, trial_id limit {n:d}"""
     asked = None if questions is None else [*questions]
-    own = connection.execute(sql, [condition_id, asked, asked]).fetchall()
-    chosen = "select unnest(?::varchar[]) as trial_id, unnest(?::bigint[]) as attempt"
-    ids, attempts = [trial_id for trial_id, _ in own], [attempt for _, attempt in own]
-    whole = {trial.spec.trial_id: trial for trial in tables.whole_trials(connection, chosen, [ids, attempts])}
-    return [whole[trial_id] for trial_id in ids]
+    whole = tables.whole_trials(connection, sql, [condition_id, asked, asked])
+    return sorted(whole, key=lambda trial: (trial.spec.question.question_id, trial.spec.repeat, trial.spec.trial_id))
 
 
-def _read(connection: Connection, condition_id: str, axis: Axis, budget: int | None) -> None:
-    """Make `read`, a table or a view: how each of the latest trials stands."""
+def _read(connection: Connection, condition_id: str, axis: Axis, budget: int | None) -> str:
+    """A relation that says how each of the latest trials stands."""
     anytime = connection.execute("select anytime from conditions where condition_id = ?", [condition_id]).fetchone()
     # Others ran at one budget and are no answer at any smaller one.
     if budget is None or not (anytime and anytime[0]):
-        # Read once, for `listed`, so there is nothing to keep.
-        connection.execute(f"create temp view read as {_AS_RUN}")
-        return
+        return "latest"
     if axis in _WALLS and tables.has(connection, "steps"):
         deltas.scored(connection)
-        sql = f"create temp table read as {_AT_BUDGET.format(wall=_WALLS[axis])}"
-        connection.execute(sql, {"condition": condition_id, "budget": budget})
-        # Steps stand by place: two trials at one (of two price lists), or one without any, are read one by one.
+        at = {"condition": condition_id, "budget": budget}
+        connection.execute(_AT_BUDGET.format(wall=_WALLS[axis]), at)
         ((whole,),) = connection.execute(_EACH_ONCE).fetchall()
         if whole:
-            return
-        connection.execute("drop table read")
+            return "(select key, place, repeat, t.fate, t.exhausted from latest join told t using (place, repeat))"
     import polars as pl
 
-    connection.register("fresh", pl.DataFrame(list(_replayed(connection, axis, budget)), schema=_READ).to_arrow())
-    connection.execute("create temp table read as from fresh")
+    key = _named(connection)
+    kind = {"key": pl.Int64 if key == "rowid" else pl.String, "fate": pl.String, "exhausted": pl.Boolean}
+    connection.register("fresh", pl.DataFrame(list(_replayed(connection, key, axis, budget)), schema=kind).to_arrow())
+    connection.execute("create temp table replayed as from fresh")
     # Copied by now; a registered frame would be kept alive by the connection.
     connection.unregister("fresh")
+    return "(select key, place, repeat, r.fate, r.exhausted from latest join replayed r using (key))"
 
 
-def _replayed(connection: Connection, axis: Axis, budget: int) -> Iterator[codec.Row]:
-    ids = [trial_id for (trial_id,) in connection.execute("select trial_id from latest order by trial_id").fetchall()]
-    for start in range(0, len(ids), _AT_ONCE):
-        for trial in _whole(connection, ids[start : start + _AT_ONCE]):
-            reading = replay.read(trial, axis, budget)
-            yield {
-                "trial_id": trial.spec.trial_id,
-                "attempt": trial.attempt,
-                "question_id": trial.spec.question.question_id,
-                "repeat": trial.spec.repeat,
-                "fate": reading.fate,
-                "exhausted": reading.exhausted,
-            }
+def _replayed(connection: Connection, key: str, axis: Axis, budget: int) -> Iterator[codec.Row]:
+    every = [each for (each,) in connection.execute("select key from latest order by key").fetchall()]
+    for start in range(0, len(every), _AT_ONCE):
+        some = every[start : start + _AT_ONCE]
+        whole = _whole(connection, key, some)
+        for own, (trial_id, _) in _names(connection, key, some).items():
+            reading = replay.read(whole[trial_id], axis, budget)
+            yield {"key": own, "fate": reading.fate, "exhausted": reading.exhausted}
 
 
-def _whole(connection: Connection, ids: Sequence[str]) -> list[Trial]:
-    chosen = "select trial_id, attempt from latest where trial_id in (select unnest(?::varchar[]))"
-    return tables.whole_trials(connection, chosen, [list(ids)])
+def _named(connection: Connection) -> str:
+    """The column that names a row of `trials` in this list: in an archive rows have no place of their own."""
+    return "rowid" if tables.has(connection, "trials", "rowid") else "trial_id"
+
+
+def _whole(connection: Connection, key: str, some: Collection[object]) -> dict[str, Trial]:
+    """By id the trials that these name."""
+    named = f"t.{key} in (select unnest(?))"
+    chosen = f"select {tables.place(connection)} from trials t {LAST} where {IS_LAST} and {named}"
+    return {trial.spec.trial_id: trial for trial in tables.whole_trials(connection, chosen, [[*some]])}
+
+
+def _names(connection: Connection, key: str, some: Collection[object]) -> dict[object, Key]:
+    """What links call the trials that these name."""
+    sql = f"select {key}, trial_id, question_id from trials where {key} in (select unnest(?))"
+    return {
+        own: Key(trial_id, question_id) for own, trial_id, question_id in connection.execute(sql, [[*some]]).fetchall()
+    }
 
 
 def _first(connection: Connection, where: str, value: object) -> codec.Row | None:
-    sql = f"select * from listed where {where} order by fits desc, question_id, repeat, trial_id limit 1"
+    sql = f"select * from listed where {where} order by fits desc, place, repeat, key limit 1"
     return next(iter(tables.fetch(connection, sql, [value])), None)

@@ -40,7 +40,7 @@ from engine.core.records import (
     TrialSpec,
     Usage,
 )
-from engine.store import database, schema, tables
+from engine.store import instances, schema, tables
 from engine.store.identity import fingerprint
 from engine.store.sql import Connection
 from engine.store.store import Batch, Done, RunRow, Store, writable
@@ -352,12 +352,12 @@ def test_a_file_that_is_read_for_hours_is_handed_to_a_new_duckdb_now_and_then(
 ) -> None:
     started: list[str] = []
 
-    def start(instance: database._Instance, of: Callable[..., Connection] = database._Instance._start) -> Connection:
+    def start(instance: instances.Instance, of: Callable[..., Connection] = instances.Instance._start) -> Connection:
         started.append(instance._path)
         return of(instance)
 
-    monkeypatch.setattr(database._Instance, "_start", start)
-    monkeypatch.setattr(database, "_WORN", 6)
+    monkeypatch.setattr(instances.Instance, "_start", start)
+    monkeypatch.setattr(instances, "_WORN", 6)
     store.flush(Batch((a_trial(0),)))
     assert [count(store, "trials") for _ in range(40)] == [1] * 40
     assert 4 <= len(started) <= 8, "each keeps something of every connection it gave"
@@ -369,6 +369,28 @@ def test_a_file_that_is_read_for_hours_is_handed_to_a_new_duckdb_now_and_then(
         assert len(started) == before
     store.flush(Batch((a_trial(1),)))
     assert count(store, "trials") == 2
+
+
+def test_a_reading_that_took_much_memory_leaves_none_of_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instances, "_HEAVY", 2**20)
+    held: list[int] = []
+
+    def start(instance: instances.Instance, of: Callable[..., Connection] = instances.Instance._start) -> Connection:
+        held.append(1)
+        return of(instance)
+
+    store.flush(Batch((a_trial(0),)))
+    monkeypatch.setattr(instances.Instance, "_start", start)
+    assert [count(store, "trials") for _ in range(3)] == [1] * 3 and len(held) <= 1
+    with store.writing() as connection:
+        connection.execute("create table much as select md5(i::varchar) as id from range(200_000) r(i)")
+    assert count(store, "trials") == 1
+    before = len(held)
+    assert [count(store, "trials") for _ in range(3)] == [1] * 3
+    assert len(held) == before, "of much there is, little was read"
+    for _ in range(3):
+        assert count(store, "(select distinct id from much)") == 200_000
+    assert len(held) >= before + 2
 
 
 def test_two_writing_and_two_reading_processes_lose_nothing(store: Store):
