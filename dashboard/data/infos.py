@@ -129,10 +129,12 @@ def curves_info(db: Database, wish: CurveSelection, dark: bool, room: Room) -> C
     cells, every = curve_cells(db, wish), queries.every(db)
     ids = tuple(sorted(set(cells.filter("anytime")["condition_id"])))
     _, lines = queries.budgets(db, wish.axis, wish.conditions, wish.looking, wish.orders, MOST, wish.study)
-    lines = lines or queries.curves(db, ids, wish.axis, wish.looking, wish.orders, wish.study)
+    coarse = not lines and not queries.read_soon(cells)
+    if not lines and not coarse:
+        lines = queries.curves(db, ids, wish.axis, wish.looking, wish.orders, wish.study)
     return figures.curves_info(
         cells,
-        {condition: lines[condition] for condition in ids},
+        {} if coarse else {condition: lines[condition] for condition in ids},
         axis=wish.axis,
         room=room,
         dark=dark,

@@ -246,18 +246,31 @@ def curves(
     return _by_condition(results(db.path).curves(ids, axis, None, lens, orders, study), ids)
 
 
+STEPS = 500_000
+"""So many steps of curves are read in about a second."""
+
+
+def read_soon(cells: pl.DataFrame) -> bool:
+    """Whether the curves of the anytime settings among these cells are: a trial is a step, and so is each call."""
+    import polars as pl
+
+    trials = cells.filter("anytime").group_by("condition_id").agg(pl.max("n_trials"), pl.max("calls").fill_null(1))
+    return bool((trials["n_trials"] * (1 + trials["calls"])).sum() <= STEPS)
+
+
 @kept(16)
 def budgets(
     db: Database, axis: str, ids: Ids, looking: Looking, orders: int | None, most: int, study: str | None
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
-    """Cells of some conditions on a budget axis, and the curves of the anytime ones unless these are over `most`."""
+    """Cells of some conditions on a budget axis, and the curves of the anytime ones unless these are over `most`, or
+    are not read soon."""
     lens = build(looking, models(db))[0]
     # One state of the file for both reads: a run that works on it may store trials between them.
     with results(db.path).still() as same:
         frame, _ = same.measured(axis, None, {"condition_id": list(ids), "study": study}, lens)
         # Sorted: the cache keys by the order of ids as well.
         drawn = sorted(set(frame.filter("anytime")["condition_id"]))
-        if len(drawn) > most:
+        if len(drawn) > most or not read_soon(frame):
             return frame, {}
         lines = same.curves(drawn, axis, None, lens, orders, study)
     return frame, _by_condition(lines, drawn)

@@ -99,7 +99,8 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One condition, or one strategy told several budgets (`dots`: measured at these budgets only)."""
+    """One condition, or one strategy told several budgets (`dots`: measured at these budgets only, or of so many
+    answers that it is not read at all others)."""
 
     ids: tuple[str, ...]
     """Condition of each stop."""
@@ -109,6 +110,7 @@ class Curve:
     """Colour of its name."""
     shape: theme.Shape
     dots: bool
+    anytime: bool
     stops: tuple[Stop, ...]
 
 
@@ -179,7 +181,8 @@ def curves_info(
                 stops = tuple(_stop(row, full, lens, theme.inks(dark).muted) for row in measures)
                 strategy, shape = str(head["strategy"]), shapes[str(head["model"])]
                 ids, inks = tuple(str(row["condition_id"]) for row in measures), (colours[strategy], letters[strategy])
-                task_curves.append(Curve(ids, name.short, *inks, shape, frame is None, stops))
+                anytime = bool(head["anytime"])
+                task_curves.append(Curve(ids, name.short, *inks, shape, frame is None, anytime, stops))
         if task_curves:
             drawn[task] = tuple(task_curves)
     every = [curve for of_task in drawn.values() for curve in of_task]
@@ -271,8 +274,10 @@ def curves_caption(info: CurvesInfo) -> str:
     parts += [", ".join(f"{glyph} {model}" for model, glyph in info.key)] if info.key else []
     if any(stop.unsure for curve in every for stop in curve.stops):
         parts.append("dotted where not every answer was observed that far, ended where under half were")
-    if any(curve.dots for curve in every):
+    if any(curve.dots and not curve.anytime for curve in every):
         parts.append("dots: strategies that plan with their budget, measured at each")
+    if any(curve.dots and curve.anytime for curve in every):
+        parts.append("read at some budgets alone, as there are too many answers to read at all: straight in between")
     return " · ".join(parts)
 
 

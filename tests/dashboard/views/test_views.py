@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.data import queries
 from dashboard.text import exports
 from dashboard.widgets import controls
 from tests import ROOT
@@ -217,6 +218,18 @@ def test_a_curve_is_drawn_once_and_under_its_own_budget_where_it_has_one(opened:
 def test_a_curve_read_on_an_axis_nobody_ran_under_says_so(opened: Open) -> None:
     said = words(opened("mixed", "budgets", axis="total_tokens"))
     assert "4 ran under budgets on another axis and are read on this one" in said
+
+
+def test_of_too_many_answers_curves_are_read_at_some_budgets_alone_and_say_so(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = "read at some budgets alone, as there are too many answers to read at all: straight in between"
+    assert note not in words(opened("small", "budgets"))
+    monkeypatch.setattr(queries, "STEPS", 10)
+    asked: list[object] = []
+    monkeypatch.setattr(queries, "curves", lambda *given: asked.append(given))
+    said = words(opened(str(stores.small(tmp_path / "results.duckdb")), "budgets"))
+    assert note in said and not asked
 
 
 def test_the_home_page_states_a_finding_and_what_to_use_with_n_and_interval(opened: Open) -> None:
