@@ -328,7 +328,8 @@ def _answers(
         read = replay.read(trial, axis, at)
         # What the budget did not let through was never part of this answer, though it is stored.
         covered = trial.calls[: read.covered]
-        kept = queries.completions(db, tuple(call.key for call in covered[:CALLS]))
+        when = trial.started_at, trial.finished_at
+        kept = queries.completions(db, tuple(call.key for call in covered[:CALLS]), when)
         texts = [kept[call.key].text[:LETTERS] for call in covered[:CALLS] if call.key in kept]
         question = trial.spec.question
         answers.append(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -453,9 +454,9 @@ def first_trials(db: Database, study: str, task: str, condition: str, n: int) ->
 
 
 @kept(256)
-def completions(db: Database, keys: tuple[str, ...]) -> dict[str, Completion]:
-    """Stored replies by the key of their calls."""
-    return Store(db.path).completions(keys)
+def completions(db: Database, keys: tuple[str, ...], when: tuple[datetime, datetime]) -> dict[str, Completion]:
+    """Stored replies by the key of their calls; `when`: most were made between these times."""
+    return Store(db.path).completions(keys, when)
 
 
 @kept(32)

@@ -304,7 +304,8 @@ def _answer(db: queries.Database, wish: Wish, chosen: Entry) -> None:
     """An answer in full: its question, what it said, where its tokens went, and every call in order."""
     trial, reading = chosen.trial, chosen.reading
     problem = trial.spec.question.problem
-    replies = queries.completions(db, tuple(call.key for call in trial.calls))
+    when = trial.started_at, trial.finished_at
+    replies = queries.completions(db, tuple(call.key for call in trial.calls), when)
     with st.container(key="text.question", gap="small"):
         # Plain text elements throughout: questions and answers are anybody's, and never Markdown.
         st.text(transcript.visible(problem.text))

@@ -256,7 +256,8 @@ def _source(source: str, db: queries.Database | None, problems: list[str]) -> st
             return ""
         if trial is None or not trial.calls:
             return ""
-        replies = queries.completions(db, tuple(call.key for call in trial.calls[:1]))
+        when = trial.started_at, trial.finished_at
+        replies = queries.completions(db, tuple(call.key for call in trial.calls[:1]), when)
         turns = [message.content for message in trial.calls[0].messages]
         text = "\n\n".join([*turns, *(reply.text for reply in replies.values())])
         st.text(visible(text, 1_200))

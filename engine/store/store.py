@@ -275,10 +275,20 @@ class Store(Database):
             tables.want(connection, models)
             return reply_keys(connection, codec.naive(since), ours)
 
-    def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
-        """The stored completions among `keys`."""
+    def completions(self, keys: Iterable[str], when: tuple[datetime, datetime] | None = None) -> dict[str, Completion]:
+        """The stored completions among `keys`. `when`: most of them were made between these times, so those of other
+        times are looked through for what is missing alone: as completions lie in their order, a trial's own are found
+        at once among millions."""
+        missing, stored = set(keys), list[codec.Row]()
+        passes = [("where true", list[object]())]
+        if when is not None:
+            passes.insert(0, ("where created_at between ? and ?", [codec.naive(time) for time in when]))
         with self.reading() as connection:
-            stored = tables.matching(connection, "select c.* from completions c semi join wanted on key = id", keys)
+            for where, times in passes:
+                if missing:
+                    sql = f"select c.* from completions c semi join wanted on key = id {where}"
+                    stored += tables.matching(connection, sql, missing, times)
+                    missing -= {row["key"] for row in stored}
         return {row["key"]: rows.completion_of(row) for row in stored}
 
     def probes(self, chain_keys: Iterable[str]) -> list[Probe]:

@@ -183,6 +183,13 @@ def test_completion_keys_are_found_by_model_and_age(store: Store):
     assert not store.completion_keys(["other"], NOON)
 
 
+def test_replies_are_found_whenever_they_were_made(store: Store) -> None:
+    store.flush(Batch((a_trial(0, key="c-0"),), (a_completion("c-0"), a_completion("c-1"))))
+    for when in (None, (NOON, NOON), (NOON + timedelta(days=1), NOON + timedelta(days=2))):
+        assert store.completions(["c-0", "c-1", "c-none"], when).keys() == {"c-0", "c-1"}
+        assert store.completions([], when) == {}
+
+
 def test_a_run_is_replaced_by_its_later_state(store: Store):
     run = RunRow("r1", "{}", "running", NOON, planned_trials=3, spent_pusd=None)
     store.save_run(run)
