@@ -25,7 +25,7 @@ from engine.core.text import FORMULA, NEXT_CELL
 from engine.store import deltas, parquet, rows, schema, tables
 from engine.store.database import Database
 from engine.store.reply_keys import ReplyKeys, reply_keys
-from engine.store.sql import IS_LAST, LAST, Connection, quoted
+from engine.store.sql import IS_LAST, LAST, Connection, of_last, quoted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -253,7 +253,7 @@ class Store(Database):
         """The last attempt of every trial of a condition, ordered by trial id."""
         with self.reading() as connection:
             chosen = f"select {tables.place(connection)} from trials {LAST} where {IS_LAST} and condition_id = ?"
-            return tables.whole_trials(connection, chosen, [condition_id])
+            return tables.whole_trials(connection, of_last(connection, chosen), [condition_id])
 
     def done(self, trial_ids: Iterable[str]) -> dict[str, Done]:
         """How the last stored attempt of these trials ended; trials never stored are left out."""

@@ -42,7 +42,7 @@ KEYS = {"prompts": "prompt_key", "completions": "key"}
 _HEADS = """
 select t.*, c.task, c.lineup, c.strategy, c.params, c.version, c.anytime, c.prompting, q.task as question_task,
     q.text, q.context, q.target, q.category, q.data, f.answer_kind, f.instructions, f.examples
-from (select * from trials semi join picked using (trial_id, attempt) where {near}) t
+from ({trials}) t
 join conditions c using (condition_id) join questions q using (question_id) join framings f using (framing_id)
 order by trial_id"""
 
@@ -205,20 +205,16 @@ def place(connection: Connection) -> str:
 def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any]) -> list[Trial]:
     """Whole trials, by the columns of `place` that `chosen` selects."""
     connection.execute(f"create or replace temp table picked as {chosen}", list(parameters))
-    near = _near(connection)
-    heads = fetch(connection, _HEADS.format(near=near))
+    flushes = near(connection, "picked")
+    heads = fetch(connection, _HEADS.format(trials=_wanted(connection, "trials", flushes)))
     snapshots = prices(connection)
     found = layouts(connection, *(table for table, _ in _CHILDREN.values()))
     children: dict[str, dict[str, list[codec.Row]]] = {}
     for name, (table, order) in _CHILDREN.items():
-        own = f"select * from {table} semi join picked using (trial_id, attempt) where {near}"
-        # Rows of an archive have no place of their own.
-        if has(connection, table, "rowid"):
-            # The keys of all rows are read, and of the others no more than that: a third of the time.
-            own = f"select * from {table} where rowid in ({own.replace('*', 'rowid')})"
         # A file that is only read may be older than the table.
-        children[name] = _grouped(fetch(connection, f"{own} order by {order}") if table in found else [], "trial_id")
-    _prompted(connection, children["calls"], near)
+        own = fetch(connection, f"{_wanted(connection, table, flushes)} order by {order}") if table in found else []
+        children[name] = _grouped(own, "trial_id")
+    _prompted(connection, children["calls"], flushes)
     return [
         rows.trial_of(
             head,
@@ -229,23 +225,41 @@ def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any])
     ]
 
 
-def _near(connection: Connection) -> str:
-    """What rows of the flushes of `picked` meet, by which DuckDB passes over the others unread; all rows meet it where
-    that is not known, and where so many flushes are wanted that little would be passed over."""
-    flushes = [number for (number,) in connection.execute("select distinct flush from picked").fetchall()]
-    if None in flushes or not 0 < len(flushes) <= _FEW:
-        return "true"
-    return f"flush in ({', '.join(map(str, sorted(flushes)))})"
+def near(connection: Connection, table: str) -> list[int]:
+    """The flushes of the trials in a table; none where that is not known, and where they are so many that little would
+    be passed over."""
+    flushes = [number for (number,) in connection.execute(f"select distinct flush from {table}").fetchall()]
+    return [] if None in flushes or len(flushes) > _FEW else sorted(flushes)
 
 
-def _prompted(connection: Connection, calls: Mapping[str, Sequence[codec.Row]], near: str) -> None:
+def of_flushes(table: str, columns: str, flushes: Sequence[int]) -> str:
+    """Columns of the rows that these flushes stored, as a relation; of all where none is named."""
+    if not flushes:
+        return f"(select {columns} from {table})"
+    # One by one: of a list DuckDB only asks which blocks of 122,880 rows could hold one, and reads these whole.
+    return f"({' union all '.join(f'select {columns} from {table} where flush = {number:d}' for number in flushes)})"
+
+
+def _wanted(connection: Connection, table: str, flushes: Sequence[int]) -> str:
+    """The rows of a table that belong to the trials in `picked`."""
+    picked = "semi join picked using (trial_id, attempt)"
+    # Rows of an archive have no place of their own.
+    if not has(connection, table, "rowid"):
+        return f"select * from {of_flushes(table, '*', flushes)} {picked}"
+    # The keys of all rows are read, and of the others no more than that: a third of the time.
+    keys = of_flushes(table, "rowid as own, trial_id, attempt", flushes)
+    return f"select * from {table} where rowid in (select own from {keys} {picked})"
+
+
+def _prompted(connection: Connection, calls: Mapping[str, Sequence[codec.Row]], near: Sequence[int]) -> None:
     """Add to calls the messages of their prompts, most of which the flush of their trial stored."""
     every = [call for own in calls.values() for call in own]
     messages: dict[str, str] = {}
-    for where in dict.fromkeys((near, "true")):
+    for flushes in (near, ()) if near else ((),):
         if missing := {call["prompt_key"] for call in every} - messages.keys():
-            sql = f"select prompt_key, messages from prompts semi join wanted on prompt_key = id where {where}"
-            messages |= {row["prompt_key"]: row["messages"] for row in matching(connection, sql, missing)}
+            prompts = of_flushes("prompts", "prompt_key, messages", flushes)
+            found = matching(connection, f"from {prompts} semi join wanted on prompt_key = id", missing)
+            messages |= {row["prompt_key"]: row["messages"] for row in found}
     for call in every:
         call["messages"] = messages[call["prompt_key"]]
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from engine.analysis.majority_at_k import answer_of, kind_of, score_of
 from engine.core.answers import removed
 from engine.core.records import AnswerKind, Message, Prompt
-from engine.store.sql import IS_LAST, LAST
+from engine.store import tables
+from engine.store.sql import IS_LAST, LAST, of_last
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,17 +24,17 @@ if TYPE_CHECKING:
 
 # What failed or was stopped thought things that were never judged.
 _ENDED = f"""
-with ended as (
-    select repeat, question_id, trial_id, attempt, condition_id, framing_id from trials {LAST}
+create or replace temp table told as with ended as (
+    select repeat, question_id, {{place}}, condition_id, framing_id from trials {LAST}
     where {IS_LAST} and "end" in ('finished', 'exhausted') and condition_id in (select unnest($conditions))
-        and ($questions::varchar[] is null or question_id in (select unnest($questions::varchar[])))),
-told as ({{told}})"""
+        and ($questions::varchar[] is null or question_id in (select unnest($questions::varchar[]))))
+{{told}}"""
 _ALL = "from ended"
 # By repeat, then by question: the least so many are kept while reading, and the others never sorted.
 _FIRST = """select unnest(least, recursive := true)
     from (select min(ended, {trials}) as least from ended group by condition_id)"""
 _FROM = """
-from told l join calls c using (trial_id, attempt) join completions k using (key) join prompts p using (prompt_key)
+from told l join {calls} c using (trial_id, attempt) join completions k using (key) join prompts p using (prompt_key)
 {about} where k.output_tokens is not null and c.role = 'solve' and coalesce(c.cut, 'own') = 'own'"""
 _ABOUT = "join questions q using (question_id) join framings f using (framing_id)"
 _KEYS = " and c.key in (select unnest($keys))"
@@ -47,9 +48,9 @@ _COUNT = f"""
 select count(*), count(*) filter (where shown) from (
     select distinct k.key, l.question_id, coalesce(k.reasoning_tokens, 0) = 0 and not k.text like '{removed.LIKE}'
         and regexp_matches(k.text, '\\S') as shown
-    {_FROM.format(about="")} and json_extract_string(p.messages, '$[#-1][0]') <> 'assistant')"""
+    {_FROM.replace("{about}", "")} and json_extract_string(p.messages, '$[#-1][0]') <> 'assistant')"""
 _GROWTH = 16
-"""So many times more trials are read where too few of the first have a visible thought."""
+"""So many times more trials are read where too few of the first have a visible thought, but some have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,34 +110,41 @@ def chains(
     """The thoughts of conditions, of each one of every question before the second of any.
 
     `questions`: those that count; None: all. `keys`: of these completions alone. `most`: so many visible ones of each
-    condition are enough, so that a study of a million answers costs what one of a thousand does; None: all."""
-    asked: dict[str, Any] = {"questions": None if questions is None else [*questions]}
+    condition are enough, so that a study of a million answers costs what one of a thousand does, and where a model shows
+    none in its first 16 times as many answers, it is taken to show none; None: all."""
+    asked = None if questions is None else [*questions]
     found: dict[str, list[Chain]] = {each: [] for each in condition_ids}
-    if keys is not None:
-        asked["keys"] = [*keys]
+    only = None if keys is None else {"keys": [*keys]}
     short, trials = [*found], most
+    more = ("" if keys is None else _KEYS) + _ORDER
     while short:
-        wanted = asked | {"conditions": short}
-        sql = (
-            _ENDED.format(told=_ALL if trials is None else _FIRST.format(trials=trials))
-            + _CHAINS
-            + _FROM.format(about=_ABOUT)
-        )
-        found |= _read(connection.execute(sql + ("" if keys is None else _KEYS) + _ORDER, wanted), short)
+        some = _ALL if trials is None else _FIRST.format(trials=trials)
+        calls = _told(connection, some, {"conditions": short, "questions": asked})
+        found |= _read(connection.execute(_CHAINS + _FROM.format(about=_ABOUT, calls=calls) + more, only), short)
         if most is None or trials is None:
             break
-        if short := [each for each in short if len(visible(found[each])) < most]:
-            sql = _ENDED.format(told=_ALL) + f"select condition_id from told group by 1 having count(*) > {trials}"
-            left = connection.execute(sql, {"conditions": short, "questions": asked["questions"]})
+        # Of a model that shows none of its thoughts the first trials tell.
+        least = 0 if trials == most else 1
+        if short := [each for each in short if least <= len(visible(found[each])) < most]:
+            _told(connection, _ALL, {"conditions": short, "questions": asked})
+            left = connection.execute(f"select condition_id from told group by 1 having count(*) > {trials}")
             short = [condition for (condition,) in left.fetchall()]
         trials *= _GROWTH
     return found
 
 
+def _told(connection: Connection, some: str, wanted: Mapping[str, list[str] | None]) -> str:
+    """Put the trials whose thoughts are read into `told`; the relation of their calls, and of others."""
+    sql = _ENDED.format(place=tables.place(connection), told=some)
+    connection.execute(of_last(connection, sql), wanted)
+    return tables.of_flushes("calls", "*", tables.near(connection, "told"))
+
+
 def count(connection: Connection, condition_id: str, questions: frozenset[str] | None = None) -> tuple[int, int]:
     """How many thoughts a condition has, and how many of them are visible; no text is fetched."""
-    wanted = {"conditions": [condition_id], "questions": None if questions is None else [*questions]}
-    ((stored, shown),) = connection.execute(_ENDED.format(told=_ALL) + _COUNT, wanted).fetchall()
+    asked = None if questions is None else [*questions]
+    calls = _told(connection, _ALL, {"conditions": [condition_id], "questions": asked})
+    ((stored, shown),) = connection.execute(_COUNT.format(calls=calls)).fetchall()
     return stored, shown
 
 

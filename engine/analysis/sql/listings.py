@@ -20,7 +20,7 @@ from engine.core.errors import UnknownName
 from engine.core.records import Price
 from engine.store import deltas, tables
 from engine.store.rows import price_of
-from engine.store.sql import IS_LAST, LAST
+from engine.store.sql import IS_LAST, LAST, of_last
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection
@@ -158,7 +158,7 @@ def failures(
     connection: Connection, condition_ids: list[str], questions: list[str] | None
 ) -> list[tuple[str | None, int]]:
     """Why trials of these conditions failed whose last attempt did, with how many, on these questions; None: on all."""
-    return connection.execute(_FAILURES, [condition_ids, questions]).fetchall()
+    return connection.execute(of_last(connection, _FAILURES), [condition_ids, questions]).fetchall()
 
 
 def trial_rows(connection: Connection, condition_id: str) -> pl.DataFrame:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.core import codec, replay
 from engine.core.records import Axis, Trial
 from engine.store import deltas, tables
-from engine.store.sql import IS_LAST, LAST
+from engine.store.sql import IS_LAST, LAST, of_last
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection
@@ -118,7 +118,7 @@ def trial_page(
     """
     key = _named(connection)
     connection.execute(_PLACES)
-    connection.execute(_LATEST.format(key=key), [condition_id])
+    connection.execute(of_last(connection, _LATEST.format(key=key)), [condition_id])
     read = _read(connection, condition_id, axis, budget)
     within, sought, words = "true", "true", []
     if questions is not None:
@@ -187,7 +187,7 @@ def first_trials(connection: Connection, condition_id: str, n: int, questions: f
         and (?::varchar[] is null or question_id in (select unnest(?::varchar[])))
         order by question_id, repeat, trial_id limit {n:d}"""
     asked = None if questions is None else [*questions]
-    whole = tables.whole_trials(connection, sql, [condition_id, asked, asked])
+    whole = tables.whole_trials(connection, of_last(connection, sql), [condition_id, asked, asked])
     return sorted(whole, key=lambda trial: (trial.spec.question.question_id, trial.spec.repeat, trial.spec.trial_id))
 
 
@@ -234,7 +234,9 @@ def _whole(connection: Connection, key: str, some: Collection[object]) -> dict[s
     """By id the trials that these name."""
     named = f"t.{key} in (select unnest(?))"
     chosen = f"select {tables.place(connection)} from trials t {LAST} where {IS_LAST} and {named}"
-    return {trial.spec.trial_id: trial for trial in tables.whole_trials(connection, chosen, [[*some]])}
+    return {
+        trial.spec.trial_id: trial for trial in tables.whole_trials(connection, of_last(connection, chosen), [[*some]])
+    }
 
 
 def _names(connection: Connection, key: str, some: Collection[object]) -> dict[object, Key]:
