@@ -5,7 +5,6 @@ One for each of the files used last, which opens that file alone. Knows no table
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from engine.store import parquet
-from engine.store.identity import identity_of
+from engine.store.identity import fingerprint, identity_of
 from engine.store.sql import Connection, quoted
 
 # A database file may name an extension, and SQL may read any file: neither is allowed to what somebody sent us.
@@ -84,28 +83,36 @@ class Instance:
             self._attached -= 1
             if self._attached or self._root is None:
                 return
-            if self._read_much(self._root):
-                self.close()
-            elif not self._archive:
+            much = self._read_much(self._root)
+            if not self._archive:
                 try:
                     self._root.execute("detach budgetscope")
                 except duckdb.Error:
                     # What was committed stands in the log, as when a file is closed and there is no room to write it.
                     self.close()
-            if self._lent > _WORN:
+                    return
+            if much:
+                # Beside what goes on: giving back a gigabyte takes half a second.
+                threading.Thread(target=self._taken().close, name="gives memory back").start()
+            elif self._lent > _WORN:
                 self.close()
 
     def _read_much(self, root: Connection) -> bool:
         # Asking takes as long as attaching does, and of a small file there is not so much.
-        if not self._archive and os.path.getsize(self._path) < _HEAVY:
+        if not self._archive and fingerprint(self._path)[0] < _HEAVY:
             return False
         ((held,),) = root.execute("select sum(memory_usage_bytes) from duckdb_memory()").fetchall()
         return int(held) > _HEAVY
 
     def close(self) -> None:
+        """End it, if there is one."""
         if self._root is not None:
-            self._root.close()
-            self._root = self._memory_mb = None
+            self._taken().close()
+
+    def _taken(self) -> Connection:
+        root, self._root, self._memory_mb = self._root, None, None
+        assert root is not None
+        return root
 
     def _start(self) -> Connection:
         root = duckdb.connect(config={**OPEN, "temp_directory": f"{self._path}.tmp"})

@@ -261,6 +261,12 @@ class Store(Database):
             ends = tables.matching(connection, _DONE.format(reader=tables.reader(connection)), trial_ids)
         return {row.pop("trial_id"): Done(**row) for row in ends}
 
+    def tried(self, condition_ids: Iterable[str]) -> set[str]:
+        """Those of these conditions of which something is stored."""
+        with self.reading() as connection:
+            sql = "select condition_id from conditions semi join wanted on condition_id = id"
+            return {str(row["condition_id"]) for row in tables.matching(connection, sql, condition_ids)}
+
     def replies_read(self, trial_ids: Iterable[str]) -> dict[str, str]:
         """By request, the stored completion that the last attempts of these trials read."""
         with self.reading() as connection:

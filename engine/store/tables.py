@@ -197,9 +197,19 @@ def next_flush(connection: Connection) -> int:
     return int(last) + 1
 
 
-def place(connection: Connection) -> str:
+def flush(connection: Connection, trials: str = "trials") -> str:
+    """The column of `trials` that says which flush stored a row; a file that is only read may be older than it."""
+    return f"{trials}.flush" if has(connection, "trials", "flush") else "null::bigint as flush"
+
+
+def place(connection: Connection, trials: str = "trials") -> str:
     """Columns of `trials` that say where a trial and all that is below it are found; see `whole_trials`."""
-    return f"trial_id, attempt, {'flush' if has(connection, 'trials', 'flush') else 'null::bigint as flush'}"
+    return f"trial_id, attempt, {flush(connection, trials)}"
+
+
+def row_name(connection: Connection) -> str:
+    """The column that names a row of `trials` in the least memory: rows of an archive have no place of their own."""
+    return "rowid" if has(connection, "trials", "rowid") else "trial_id"
 
 
 def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any]) -> list[Trial]:

@@ -260,7 +260,10 @@ def expected_spend(plan: Plan, db: Path) -> ExpectedSpend:
     past = history.read(store, conditions, sum(one.calls for one in each), free)
     places = {condition.condition_id: place for place, condition in enumerate(conditions)}
     local = [all(plan.models[setting.identity].local for _, setting in one.lineup) for one in conditions]
-    done = store.done([spec.trial_id for spec in plan.specs]) if store.path.exists() else {}
+    # Of a setting that nobody has tried nothing is stored, which its id says at once among millions of trials.
+    tried = store.tried([condition.condition_id for condition in conditions]) if store.path.exists() else set()
+    asked = [spec.trial_id for spec in plan.specs if spec.condition.condition_id in tried]
+    done = store.done(asked) if asked else {}
     trials_left: Counter[int] = Counter()
     by_question: dict[str, Counter[int]] = {}
     for spec in plan.specs:

@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 
 # What failed or was stopped thought things that were never judged.
 _ENDED = f"""
-create or replace temp table told as with ended as (
-    select repeat, question_id, {{place}}, condition_id, framing_id from trials {LAST}
+with ended as (
+    select repeat, question_id, t.{{key}} as key, attempt, condition_id from trials t {LAST}
     where {IS_LAST} and "end" in ('finished', 'exhausted') and condition_id in (select unnest($conditions))
-        and ($questions::varchar[] is null or question_id in (select unnest($questions::varchar[]))))
-{{told}}"""
+        and ($questions::varchar[] is null or question_id in (select unnest($questions::varchar[]))))"""
+# Where the few lie is found first: ids of all would be read for theirs.
+_TOLD = f"""
+create or replace temp table told as {_ENDED}, few as ({{some}})
+select l.repeat, l.question_id, t.trial_id, t.attempt, {{flush}}, l.condition_id, t.framing_id
+from few l join trials t on t.{{key}} = l.key and t.attempt = l.attempt"""
+_MORE = f"{_ENDED} select condition_id from ended group by 1 having count(*) > {{trials}}"
 _ALL = "from ended"
 # By repeat, then by question: the least so many are kept while reading, and the others never sorted.
 _FIRST = """select unnest(least, recursive := true)
@@ -110,8 +115,8 @@ def chains(
     """The thoughts of conditions, of each one of every question before the second of any.
 
     `questions`: those that count; None: all. `keys`: of these completions alone. `most`: so many visible ones of each
-    condition are enough, so that a study of a million answers costs what one of a thousand does, and where a model shows
-    none in its first 16 times as many answers, it is taken to show none; None: all."""
+    condition are enough, so that a study of a million answers costs what one of a thousand does, and a model that shows
+    none in its first 16 times as many answers is taken to show none; None: all."""
     asked = None if questions is None else [*questions]
     found: dict[str, list[Chain]] = {each: [] for each in condition_ids}
     only = None if keys is None else {"keys": [*keys]}
@@ -126,8 +131,8 @@ def chains(
         # Of a model that shows none of its thoughts the first trials tell.
         least = 0 if trials == most else 1
         if short := [each for each in short if least <= len(visible(found[each])) < most]:
-            _told(connection, _ALL, {"conditions": short, "questions": asked})
-            left = connection.execute(f"select condition_id from told group by 1 having count(*) > {trials}")
+            sql = of_last(connection, _MORE.format(key=tables.row_name(connection), trials=trials))
+            left = connection.execute(sql, {"conditions": short, "questions": asked})
             short = [condition for (condition,) in left.fetchall()]
         trials *= _GROWTH
     return found
@@ -135,7 +140,7 @@ def chains(
 
 def _told(connection: Connection, some: str, wanted: Mapping[str, list[str] | None]) -> str:
     """Put the trials whose thoughts are read into `told`; the relation of their calls, and of others."""
-    sql = _ENDED.format(place=tables.place(connection), told=some)
+    sql = _TOLD.format(key=tables.row_name(connection), some=some, flush=tables.flush(connection, "t"))
     connection.execute(of_last(connection, sql), wanted)
     return tables.of_flushes("calls", "*", tables.near(connection, "told"))
 

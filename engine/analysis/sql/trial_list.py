@@ -116,7 +116,7 @@ def trial_page(
     `budget` None: as they were run. `find`: words that question, target or answer hold, in any case. `questions`: only
     trials of these; None: of all. Raises UsageError on 'usd' where a price is unknown.
     """
-    key = _named(connection)
+    key = tables.row_name(connection)
     connection.execute(_PLACES)
     connection.execute(of_last(connection, _LATEST.format(key=key)), [condition_id])
     read = _read(connection, condition_id, axis, budget)
@@ -183,12 +183,15 @@ def first_trials(connection: Connection, condition_id: str, n: int, questions: f
     """The first `n` trials of a condition in the order of its list; `questions`: only of these, None: of all.
 
     Reads how none of the others stands, so it costs the same in a list of any length."""
-    sql = f"""select {tables.place(connection)} from trials {LAST} where {IS_LAST} and condition_id = ?
+    key = tables.row_name(connection)
+    # Where they lie is found first: ids of all would be read to put them in order.
+    sql = f"""select t.{key} from trials t {LAST} where {IS_LAST} and condition_id = ?
         and (?::varchar[] is null or question_id in (select unnest(?::varchar[])))
-        order by question_id, repeat, trial_id limit {n:d}"""
+        order by question_id, repeat, t.{key} limit {n:d}"""
     asked = None if questions is None else [*questions]
-    whole = tables.whole_trials(connection, of_last(connection, sql), [condition_id, asked, asked])
-    return sorted(whole, key=lambda trial: (trial.spec.question.question_id, trial.spec.repeat, trial.spec.trial_id))
+    first = [own for (own,) in connection.execute(of_last(connection, sql), [condition_id, asked, asked]).fetchall()]
+    names, whole = _names(connection, key, first), _whole(connection, key, first)
+    return [whole[names[own].trial_id] for own in first]
 
 
 def _read(connection: Connection, condition_id: str, axis: Axis, budget: int | None) -> str:
@@ -206,7 +209,7 @@ def _read(connection: Connection, condition_id: str, axis: Axis, budget: int | N
             return "(select key, place, repeat, t.fate, t.exhausted from latest join told t using (place, repeat))"
     import polars as pl
 
-    key = _named(connection)
+    key = tables.row_name(connection)
     kind = {"key": pl.Int64 if key == "rowid" else pl.String, "fate": pl.String, "exhausted": pl.Boolean}
     connection.register("fresh", pl.DataFrame(list(_replayed(connection, key, axis, budget)), schema=kind).to_arrow())
     connection.execute("create temp table replayed as from fresh")
@@ -225,15 +228,10 @@ def _replayed(connection: Connection, key: str, axis: Axis, budget: int) -> Iter
             yield {"key": own, "fate": reading.fate, "exhausted": reading.exhausted}
 
 
-def _named(connection: Connection) -> str:
-    """The column that names a row of `trials` in this list: in an archive rows have no place of their own."""
-    return "rowid" if tables.has(connection, "trials", "rowid") else "trial_id"
-
-
 def _whole(connection: Connection, key: str, some: Collection[object]) -> dict[str, Trial]:
     """By id the trials that these name."""
     named = f"t.{key} in (select unnest(?))"
-    chosen = f"select {tables.place(connection)} from trials t {LAST} where {IS_LAST} and {named}"
+    chosen = f"select {tables.place(connection, 't')} from trials t {LAST} where {IS_LAST} and {named}"
     return {
         trial.spec.trial_id: trial for trial in tables.whole_trials(connection, of_last(connection, chosen), [[*some]])
     }
