@@ -10,7 +10,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -40,9 +39,8 @@ from engine.core.records import (
     TrialSpec,
     Usage,
 )
-from engine.store import instances, schema, tables
+from engine.store import schema, tables
 from engine.store.identity import fingerprint
-from engine.store.sql import Connection
 from engine.store.store import Batch, Done, RunRow, Store, writable
 from tests import ROOT
 from tests.support import records
@@ -181,6 +179,12 @@ def test_completion_keys_are_found_by_model_and_age(store: Store):
     assert len(found) == 1 and found.get("c-0") == "c-0" and "c-lonely" not in found
     assert not store.completion_keys([MODEL], NOON + timedelta(seconds=1))
     assert not store.completion_keys(["other"], NOON)
+
+
+def test_settings_that_nobody_tried_are_told_from_the_others(store: Store) -> None:
+    store.flush(Batch((a_trial(0), a_trial(1, budget=300))))
+    tried = {a_trial(n, budget=budget).spec.condition.condition_id for n, budget in ((0, 100), (1, 300))}
+    assert store.tried([*tried, "k1-none"]) == tried and store.tried([]) == set()
 
 
 def test_replies_are_found_whenever_they_were_made(store: Store) -> None:
@@ -352,52 +356,6 @@ def _read(path: Path, n: int) -> None:
         now = count(Store(path), "trials")
         assert now >= seen
         seen = now
-
-
-def test_a_file_that_is_read_for_hours_is_handed_to_a_new_duckdb_now_and_then(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started: list[str] = []
-
-    def start(instance: instances.Instance, of: Callable[..., Connection] = instances.Instance._start) -> Connection:
-        started.append(instance._path)
-        return of(instance)
-
-    monkeypatch.setattr(instances.Instance, "_start", start)
-    monkeypatch.setattr(instances, "_WORN", 6)
-    store.flush(Batch((a_trial(0),)))
-    assert [count(store, "trials") for _ in range(40)] == [1] * 40
-    assert 4 <= len(started) <= 8, "each keeps something of every connection it gave"
-    # A block that still reads holds the one it has.
-    with store.reading() as connection:
-        before = len(started)
-        assert [count(store, "trials") for _ in range(20)] == [1] * 20
-        assert connection.execute("select count(*) from trials").fetchall() == [(1,)]
-        assert len(started) == before
-    store.flush(Batch((a_trial(1),)))
-    assert count(store, "trials") == 2
-
-
-def test_a_reading_that_took_much_memory_leaves_none_of_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(instances, "_HEAVY", 2**20)
-    held: list[int] = []
-
-    def start(instance: instances.Instance, of: Callable[..., Connection] = instances.Instance._start) -> Connection:
-        held.append(1)
-        return of(instance)
-
-    store.flush(Batch((a_trial(0),)))
-    monkeypatch.setattr(instances.Instance, "_start", start)
-    assert [count(store, "trials") for _ in range(3)] == [1] * 3 and len(held) <= 1
-    with store.writing() as connection:
-        connection.execute("create table much as select md5(i::varchar) as id from range(200_000) r(i)")
-    assert count(store, "trials") == 1
-    before = len(held)
-    assert [count(store, "trials") for _ in range(3)] == [1] * 3
-    assert len(held) == before, "of much there is, little was read"
-    for _ in range(3):
-        assert count(store, "(select distinct id from much)") == 200_000
-    assert len(held) >= before + 2
 
 
 def test_two_writing_and_two_reading_processes_lose_nothing(store: Store):
