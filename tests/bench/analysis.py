@@ -44,16 +44,16 @@ _VECTOR = "1 as calls, {i} as input_tokens, 0 as cached_tokens, 0 as cache_write
 )
 
 
-def made(path: Path, trials: int, budgets: list[int]) -> None:
-    """A database of so many trials, of a study with these budgets in output tokens."""
-    asked = min(QUESTIONS, trials // CONDITIONS)
+def made(path: Path, trials: int, budgets: list[int], conditions: int = CONDITIONS) -> None:
+    """A database of so many trials of so many conditions, of a study with these budgets in output tokens."""
+    asked = min(QUESTIONS, trials // conditions)
     study = {"budget_axis": "output_tokens", "budgets": budgets, "planned_questions": {"t": asked}}
     store = Store(path)
     store.create()
     store.save_run(RunRow("r1", json.dumps(study), "finished", NOON))
     with duckdb.connect(str(path)) as connection:
         connection.execute("set preserve_insertion_order = false")
-        for name, sql in _statements(trials):
+        for name, sql in _statements(trials, conditions):
             began = time.perf_counter()
             connection.execute(sql)
             print(f"    made {name:14s} {time.perf_counter() - began:7.1f} s", file=sys.stderr)
@@ -65,11 +65,11 @@ def made(path: Path, trials: int, budgets: list[int]) -> None:
     print(f"    held {materialize(path):5} conditions {time.perf_counter() - began:7.1f} s", file=sys.stderr)
 
 
-def _statements(trials: int) -> list[tuple[str, str]]:
+def _statements(trials: int, conditions: int) -> list[tuple[str, str]]:
     size = "least(300, 5 + hash(i * 3 + c) % 200 + hash(i * 5) % 100)"
     told = f"""create temp table told as
-        select 't1-' || md5(i::varchar) as trial_id, i % {CONDITIONS} as k, (i // {CONDITIONS}) % {QUESTIONS} as q,
-            i // {CONDITIONS * QUESTIONS} as repeat, k < {CONDITIONS // 2} as anytime, i, i // {FLUSH} + 1 as flush, hash(i * 7) % 100 as luck,
+        select 't1-' || md5(i::varchar) as trial_id, i % {conditions} as k, (i // {conditions}) % {QUESTIONS} as q,
+            i // {conditions * QUESTIONS} as repeat, k < {conditions // 2} as anytime, i, i // {FLUSH} + 1 as flush, hash(i * 7) % 100 as luck,
             case when luck = 0 then 'stopped' when luck < 5 and anytime then 'exhausted' else 'finished' end as ended
         from range({trials}) r(i)"""
     vector = _VECTOR.format(i="(20 + hash(i) % 60)::bigint", o="o::bigint")
@@ -79,7 +79,7 @@ def _statements(trials: int) -> list[tuple[str, str]]:
             "conditions",
             f"""insert into conditions select 'k1-' || md5(i::varchar), 't', 'scripted/m' || i % 5,
             '[["solver","scripted/m' || i % 5 || '","scripted/m' || i % 5 || '@1"]]', 's' || i % 20,
-            '{{"n":' || i || '}}', 1, i < {CONDITIONS // 2}, 'output_tokens', 1000, '{{}}' from range({CONDITIONS}) r(i)""",
+            '{{"n":' || i || '}}', 1, i < {conditions // 2}, 'output_tokens', 1000, '{{}}' from range({conditions}) r(i)""",
         ),
         (
             "questions",
@@ -190,6 +190,7 @@ def main() -> None:
     """Make, measure and remove a store per size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", nargs="+", type=int, default=[100_000, 1_000_000])
+    parser.add_argument("--conditions", type=int, default=CONDITIONS)
     parser.add_argument("--budgets", nargs="+", type=int, default=[1000], help="of the anytime half of the conditions")
     parser.add_argument("--folder", default=None, help="where the stores are made; needs 1 KB a trial")
     parser.add_argument("--keep", action="store_true", help="leave the stores there, and read those that are")
@@ -200,10 +201,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=args.folder) as fresh:
         for trials in args.trials:
-            name = f"bench-{schema.SCHEMA_VERSION}-{trials}-{'-'.join(map(str, args.budgets))}.duckdb"
+            name = f"bench-{schema.SCHEMA_VERSION}-{trials}-{args.conditions}-{'-'.join(map(str, args.budgets))}.duckdb"
             db = Path(args.folder if args.keep and args.folder else fresh) / name
             if not db.exists():
-                made(db, trials, args.budgets)
+                made(db, trials, args.budgets, args.conditions)
             print(f"  {trials:>10,}  {db.stat().st_size / 2**20:,.0f} MB")
             measured(db, trials)
             if not args.keep:
