@@ -59,11 +59,19 @@ left join (
 join {deltas.CONDITIONS} i using (condition_id) join {deltas.QUESTIONS} n using (question_id)
 join questions q using (question_id) join framings f using (framing_id) left join completions k on k.key = d.key
 order by i.condition_no, n.question_no, o.repeat, d.draw"""
+_MANY = f"""
+select count(*) from (select 1 from steps join {deltas.CONDITIONS} using (condition_no)
+    where kind > 0 and condition_id in (select unnest($1)) limit {{more}})"""
 # A trial's home price, and a number that no trial has.
 _HOMES = """
 select condition_no, question_no, repeat, tariff_no from steps
 where kind = 0 and tariff_no is not null and condition_no in (select unnest($1))
 qualify row_number() over (partition by condition_no, question_no, repeat order by trial_no) = 1"""
+
+
+MOST = 20_000
+"""Draws of votes that are looked through. Reading a reply takes a tenth of a millisecond to a whole one, at every look;
+of so large a study each setting's own replies say enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +102,11 @@ def drawn(
     connection: Connection, single: Sequence[str], votes: Sequence[str], questions: frozenset[str] | None
 ) -> Drawn | None:
     """What the draws that `votes` (condition ids) bought add to the conditions `single` on some questions (None: on all
-    they have); None: nothing."""
+    they have); None: nothing, or they bought more than `MOST`."""
     if not votes or not single:
+        return None
+    ((many,),) = connection.execute(_MANY.format(more=MOST + 1), [list(votes)]).fetchall()
+    if many > MOST:
         return None
     rows = connection.sql(_SOURCE, params=[list(single), list(votes)]).pl()
     if questions is not None:

@@ -14,6 +14,7 @@ import pytest
 
 import engine
 from engine.analysis import Cell, Results
+from engine.analysis.sql import draws
 from engine.core import ids
 from engine.core.records import Completion, Request, Trial
 from engine.runs import worker
@@ -186,3 +187,17 @@ def test_held_sums_do_not_hide_the_other_draws(tmp_path: Path):
     assert materialize(results.path, enough=0) == 2
     assert results.cells().equals(before)
     assert isinstance(before, pl.DataFrame)
+
+
+def test_of_too_many_draws_none_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = ran(tmp_path, study(tmp_path, f'"chain_of_thought", {VOTE}', 1000))
+
+    def counts() -> set[int]:
+        # Anew, as what was read of a file is remembered.
+        return set(engine.open(results.path).cells().filter(strategy="chain_of_thought")["n_draws"])
+
+    assert counts() == {5}
+    monkeypatch.setattr(draws, "MOST", QUESTIONS * 5)
+    assert counts() == {5}
+    monkeypatch.setattr(draws, "MOST", QUESTIONS * 5 - 1)
+    assert counts() == {1}
