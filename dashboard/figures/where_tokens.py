@@ -14,6 +14,7 @@ from dashboard.figures.axes import Box
 from dashboard.figures.ink import Trace, empty_figure, layout, painted
 from dashboard.figures.lettering import cut, plain, safe, width
 from dashboard.theme import blend
+from engine.core import names
 from engine.core import text as fmt
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Piece:
     """One role and kind of token, over all bars."""
 
     role: str
+    """As people call it."""
     word: str
     tokens: tuple[float, ...]
     """Mean per answer, one a setting."""
@@ -83,6 +85,7 @@ def where_info(frame: pl.DataFrame, *, narrow: bool = False, dark: bool = False)
     hues = [theme.strategy_colours(HUES, dark=dark)[name] for name in HUES]
     pieces = []
     for place, role in enumerate(ordered["role"]):
+        called = names.role(str(role))
         for column, word, weight in PARTS:
             # A zero for settings without this role: traces of a stacked bar must have one value for each.
             used = [_tokens(by.get((row["condition_id"], role)), column) for row in rows]
@@ -90,21 +93,21 @@ def where_info(frame: pl.DataFrame, *, narrow: bool = False, dark: bool = False)
                 # Mixed, not transparent: the grid would shine through a pale bar.
                 colour = blend(hues[place % len(hues)], inks.background, weight)
                 hovers = tuple(
-                    f"<b>{safe(plain(row['setting']))}</b><br>{safe(plain(role))}, {word}: {fmt.number(n)} tokens"
+                    f"<b>{safe(plain(row['setting']))}</b><br>{safe(plain(called))}, {word}: {fmt.number(n)} tokens"
                     f"<br>mean of {fmt.plural(row['n_answers'], 'answer')}"
                     for row, n in zip(rows, used, strict=True)
                 )
                 cached = column == "cached_tokens"
-                pieces.append(Piece(str(role), word, tuple(used), colour, cached, hovers))
+                pieces.append(Piece(called, word, tuple(used), colour, cached, hovers))
     room = 150 if narrow else 260
-    names = tuple(cut(plain(row["setting"]), room, NAME) for row in rows)
+    titles = tuple(cut(plain(row["setting"]), room, NAME) for row in rows)
     totals = tuple(
         f"<b>{fmt.number(row['total_tokens'])}</b> {fmt.interval(row['low'], row['high'], fmt.number)}" for row in rows
     )
     # Measured by us: Plotly's own margin jumps when the figure is drawn again.
-    left = math.ceil(max((width(name, NAME) for name in names), default=0)) + 16
+    left = math.ceil(max((width(name, NAME) for name in titles), default=0)) + 16
     return WhereInfo(
-        names, totals, tuple(row["total_tokens"] for row in rows), tuple(pieces), hidden, left, narrow, dark
+        titles, totals, tuple(row["total_tokens"] for row in rows), tuple(pieces), hidden, left, narrow, dark
     )
 
 

@@ -500,7 +500,7 @@ def _bill(status: Status) -> None:
         paid = {name: _money(item[column]) for name, column in MONEY.items()}
         if item["assumed"] and item["list_pusd"] is not None:
             paid["List"] += " assumed price"
-        model, role = names.model(item["name"] or item["model"]), item["role"] or "not read"
+        model, role = names.model(item["name"] or item["model"]), names.role(item["role"] or "not read")
         lines.append({"Model": model, "Role": role, **counts, **paid})
     if lines:
         with st.expander("Bill", icon=":material/receipt_long:"):

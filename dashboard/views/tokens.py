@@ -423,7 +423,7 @@ def _study(
     frame = whole.filter(task=task)
     info = figures.where_info(frame, narrow=controls.narrow(), dark=controls.dark())
     every = frame.filter(pl.col("role").is_null())
-    title = "Mean tokens per answer as it was run, by role of the calls"
+    title = "Mean tokens per answer as it was run, by what the calls were for"
     with head:
         controls.heading(_went(frame) if len(every) else "No answer of this study is scored yet")
         n = max(every["n_questions"], default=0)
@@ -441,7 +441,7 @@ def _study(
     rows = frame.filter(pl.col("role").is_not_null() | (pl.len().over("setting") != 2))
     table = rows.select(
         pl.col("setting").alias("Setting"),
-        pl.col("role").fill_null("all calls").alias("Role"),
+        pl.Series("Role", [names.role(role) if role else "all calls" for role in rows["role"]], pl.String),
         pl.col("calls").alias("Calls"),
         pl.col("input_tokens").alias("Input"),
         pl.col("cached_tokens").alias("of it cached"),

@@ -156,15 +156,27 @@ def select(view: str, param: Param, label: str, form: Form = str, width: int = 2
     return str(st.session_state.get(key))
 
 
+def chosen(view: str, param: Param) -> tuple[str, ...]:
+    """What is chosen of a parameter that takes many: all its choices where none is."""
+    choices, picked = tuple(param.choices or ()), st.session_state.get(url_state.key(view, param.name)) or ()
+    return tuple(choice for choice in choices if choice in picked) or choices
+
+
 def choose_many(view: str, param: Param, label: str, form: Form = str) -> tuple[str, ...]:
-    """Multiple choice among the parameter's choices; none chosen means all, which is what comes back then."""
+    """Multiple choice among the parameter's choices; see `chosen` for what comes back."""
     choices, key = list(param.choices or ()), url_state.key(view, param.name)
     if len(choices) > MOST_PILLS:
         st.multiselect(label, choices, key=key, format_func=form, placeholder="All")
     elif len(choices) > 1:
         st.pills(label, choices, selection_mode="multi", key=key, format_func=lambda choice: literal(form(choice)))
-    chosen = st.session_state.get(key) or ()
-    return tuple(choice for choice in choices if choice in chosen) or tuple(choices)
+    return chosen(view, param)
+
+
+@contextmanager
+def filters(shown: int, total: int) -> Iterator[None]:
+    """The popover of filters; it says how many settings they leave of how many."""
+    with st.popover(f"Filter  :blue-badge[{fmt.count(shown)} of {fmt.count(total)}]", icon=":material/filter_list:"):
+        yield
 
 
 def task_form(param: Param) -> Form:

@@ -35,6 +35,25 @@ STRATEGIES = {
     "told_budget": "Stated budget",
 }
 """Where a strategy's name is not its identifier with spaces."""
+ROLES = {
+    "answer": "final answer",
+    "compress": "shortening",
+    "critique": "criticising",
+    "debate": "debating",
+    "detail": "reading details",
+    "estimate": "estimating",
+    "judge": "judging",
+    "part": "answering parts",
+    "plan": "planning",
+    "propose": "proposing",
+    "refine": "improving",
+    "reflect": "reflecting",
+    "rewrite": "rewriting",
+    "solve": "answering",
+    "summarise": "summing up",
+    "value": "rating",
+}
+"""What a call is for, by its role."""
 IMPORTED = "imported:"
 """Begins the strategy of every imported setting; no registered one has a colon."""
 TOOLS = {
@@ -99,6 +118,11 @@ def strategy(identifier: str, params: Row | None = None) -> str:
 def family(identifier: str) -> str:
     """A family of strategies: the identifier, but for the budget a prompt states, which has one word everywhere."""
     return _said(identifier)
+
+
+def role(identifier: str) -> str:
+    """What a call in this role is for: `answering`, `criticising`; a plugin's by its identifier with spaces."""
+    return ROLES.get(identifier) or identifier.replace("_", " ")
 
 
 def fact(identifier: str) -> str:

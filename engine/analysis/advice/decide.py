@@ -27,9 +27,9 @@ from engine.core.errors import UsageError
 MARGIN = 0.03
 """Accuracy that is given away for a lower spend unless the reader says otherwise, as a share."""
 RECOMMENDED, CLOSE, NO_BETTER = "recommended", "too close to call", "costs more, no better"
-BETTER, WORSE = "measurably better, costs more", "less accurate"
+BETTER, WORSE, NEVER = "measurably better, costs more", "less accurate", "never right"
 OVER, UNDER = "spends too much", "not accurate enough"
-ORDER = (RECOMMENDED, BETTER, CLOSE, NO_BETTER, WORSE, OVER, UNDER)
+ORDER = (RECOMMENDED, BETTER, CLOSE, NO_BETTER, WORSE, NEVER, OVER, UNDER)
 """Verdicts of points beside the pick, in the order tables have them."""
 SCHEMA = {
     **dict.fromkeys(("condition_id", "axis"), pl.String),
@@ -214,8 +214,9 @@ def decide(
         ends, surely = ((gaps.low(at), gaps.high(at)) for at in (z, _beside(board, nearest)))
         table = _table(board, nearest, gaps, ends, surely, over, under, margin, {}, {})
         if corner:
-            # Cheapest of what is never right is no advice.
-            table = table.with_columns(pl.col("verdict").replace(RECOMMENDED, CLOSE))
+            # Nothing accepted is ever right, so the cheapest is no advice and there is no call to make.
+            accepted = ~pl.col("verdict").is_in([OVER, UNDER])
+            table = table.with_columns(pl.when(accepted).then(pl.lit(NEVER)).otherwise("verdict").alias("verdict"))
             lead, rest = _never_right(board, spend_at_most, reach_at_least)
         else:
             lead, rest = _nothing(board, nearest, over, under, spend_at_most, reach_at_least)

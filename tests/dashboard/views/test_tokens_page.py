@@ -77,6 +77,14 @@ def test_an_empty_text_has_no_tokens_and_costs_nothing_but_the_reply(db: Path) -
     assert not app.exception and "0 tokens" in pages.texts(app)[0]
 
 
+def test_what_calls_were_for_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(stores.to_read(stores.demo)))
+    app = opened(show="study", task="gym:chain_sum/easy")
+    assert {"answering", "criticising", "improving", "estimating", "all calls"} == {*app.dataframe[0].value["Role"]}
+    drawn = str(app.get("plotly_chart")[0].proto.spec)
+    assert "criticising, output" in drawn and "critique" not in drawn and "solve" not in drawn
+
+
 def test_a_stored_answer_is_cut_by_its_link(db: Path) -> None:
     results = engine.open(db)
     condition = results.conditions().row(0, named=True)["condition_id"]
