@@ -134,7 +134,7 @@ class Wish:
                 index=None,
                 key=key,
                 placeholder=as_run,
-                width=250,
+                width=308,
                 format_func=lambda each: fmt.up_to(int(each), axis),
             )
         else:  # It planned with its budget, so nobody knows what it would have done at another.

@@ -421,7 +421,7 @@ def _study(
 
     whole = queries.token_roles(db, study)
     frame = whole.filter(task=task)
-    info = figures.where_info(frame, narrow=controls.narrow(), dark=controls.dark())
+    info = figures.where_info(frame, room=controls.room(), dark=controls.dark())
     every = frame.filter(pl.col("role").is_null())
     title = "Mean tokens per answer as it was run, by what the calls were for"
     with head:
@@ -429,7 +429,7 @@ def _study(
         n = max(every["n_questions"], default=0)
         more = f"{fmt.plural(info.hidden, 'more setting')} in the table" if info.hidden else ""
         if len(every):
-            controls.caption(f"{title}; 95% interval over {fmt.plural(n, 'question')}", more)
+            controls.caption(f"{title}, with 95% intervals over {fmt.plural(n, 'question')}", info.key, more)
         controls.caption(*queries.notes(db, study))
         controls.warn(problems)
     if not len(every):
@@ -454,7 +454,13 @@ def _study(
     controls.table(table, None, tallest=460, alt="Mean tokens per answer by setting and role")
     url_state.save(VIEW, params)
     controls.downloads(
-        VIEW, whole, params, lambda: figures.where_figure(info), "Where the tokens went", title, "tokens.where"
+        VIEW,
+        whole,
+        params,
+        lambda: figures.where_figure(info),
+        "Where the tokens went",
+        f"{title} · {info.key}",
+        "tokens.where",
     )
 
 

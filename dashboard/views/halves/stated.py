@@ -43,10 +43,9 @@ def draw(
             )
         return
     # What states no budget is no choice here.
-    every = queries.elasticity(db, study)[0]
-    by = filters(params, every)
+    by, every = filters(params, queries.elasticity(db, study)[0]), queries.cells(db, study=study)
     shown = chosen(by)
-    with more, filtering(by, every):
+    with more, filtering(by, every.filter(pl.col("condition_id").is_in(list(stating)))):
         pass
     points, summary, accuracy = infos.told_frames(db, shown, study)
     info = infos.told_info(db, shown, study, controls.dark(), controls.room())

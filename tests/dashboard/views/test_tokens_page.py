@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -83,6 +84,14 @@ def test_what_calls_were_for_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -
     assert {"answering", "criticising", "improving", "estimating", "all calls"} == {*app.dataframe[0].value["Role"]}
     drawn = str(app.get("plotly_chart")[0].proto.spec)
     assert "criticising, output" in drawn and "critique" not in drawn and "solve" not in drawn
+    traces = json.loads(drawn)["data"]
+    # One entry a role: strength and pattern are said in a line.
+    named = [each["name"] for each in traces if each["showlegend"]]
+    assert sorted(named) == ["answering", "criticising", "estimating", "improving"]
+    assert any(
+        "full colour: output, pale: input, hatched: cached input" in each.value.replace("\\", "")
+        for each in app.caption
+    )
 
 
 def test_a_stored_answer_is_cut_by_its_link(db: Path) -> None:
@@ -105,7 +114,7 @@ def test_the_tokens_of_a_study_stand_in_a_table_and_a_figure(db: Path) -> None:
     table = app.dataframe[0].value
     frame = engine.open(db).token_roles("made")
     # Of calls in one role the whole is that role, and is not said twice.
-    assert set(table["Role"]) == {"solve"} and len(table) == frame.filter(task=frame["task"][0]).height / 2
+    assert set(table["Role"]) == {"answering"} and len(table) == frame.filter(task=frame["task"][0]).height / 2
     assert "of all tokens are prompts" in pages.texts(app)[0]
 
 
