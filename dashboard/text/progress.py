@@ -114,7 +114,7 @@ def title(status: Status, busy: bool, leader: str | None = None) -> str:
     """`102 of 180 answers in; Self-consistency ×12 is ahead so far`; `leader`: see `leader`."""
     # Between the click and the first status of its process, and until that has counted what there is to ask.
     if (busy and not status.alive) or (status.state == "running" and not status.total):
-        return f"{visible(status.name, 60)} is starting"
+        return f"{visible(names.study(status.name), 60)} is starting"
     answers = f"{trials(status)} in"
     if status.state == "finished":
         many = f"All {fmt.plural(status.total, 'answer')} in" if status.total else "Nothing was left to ask"
@@ -292,7 +292,8 @@ def leader(cells: pl.DataFrame, settings: Iterable[Result]) -> str | None:
 def forecast(found: ExpectedSpend, pilot: UpperBound | None = None) -> Forecast:
     """What a study will probably spend, or can spend at most while nobody knows; `pilot`: the bounds of one."""
     worst, expected = found.worst, found.expected
-    stored = f"({fmt.count(found.stored)} more are stored)" if found.stored else ""
+    more = " more" if worst.trials else ""
+    stored = f"({fmt.count(found.stored)}{more} are stored)" if found.stored else ""
     answers = ("Answers to make", fmt.count(worst.trials), stored)
     pilot_cost = None
     if pilot is not None:
