@@ -138,7 +138,10 @@ def task(identifier: str) -> str:
     """`Sums (easy)` for gym:chain_sum/easy; tasks from files are called as the file is."""
     source, colon, rest = identifier.partition(":")
     if source != "gym":
-        return rest if colon and source == "file" and rest else identifier
+        own = rest if colon and source == "file" and rest else identifier
+        # A file whose answers another scorer reads is another task.
+        name, _, scorer = own.partition("+")
+        return f"{name} ({scorer.replace('_', ' ')})" if name and scorer else own
     generator, _, level = rest.partition("/")
     name = TASKS.get(generator) or generator.replace("_", " ").capitalize()
     return f"{name} ({level})" if level else name

@@ -245,6 +245,11 @@ def test_the_filter_of_budgets_counts_in_the_run_that_changes_it(opened: Open) -
     assert "4 of 16" in stated.get("popover")[0].proto.popover.label
 
 
+@pytest.mark.parametrize("view", ["explore", "compare", "budgets", "answers", "tokens", "thought"])
+def test_a_page_that_opens_leaves_its_address_as_it_was_so_that_back_is_one_step(opened: Open, view: str) -> None:
+    assert not opened("demo", view).query_params
+
+
 def test_a_strategy_that_states_no_budget_filters_nothing_where_stated_budgets_are_shown(opened: Open) -> None:
     assert STATED["demo"] in words(opened("demo", "budgets", show="stated", strategy="direct"))
 
