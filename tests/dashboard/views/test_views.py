@@ -47,7 +47,7 @@ SAYS: dict[str, dict[str, str]] = {
         "all wrong": "No setting answered a question right here",
         "all failed": "No answer is scored here: 3 failed",
         "small": "Use ",
-        "mixed": "is most accurate",
+        "mixed": "is as accurate as any",
         "demo": "Use Self-consistency ×12",
     },
     "budgets": {
