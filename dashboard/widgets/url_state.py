@@ -205,7 +205,8 @@ def save(view: str, params: Sequence[Param]) -> None:
     """Write the session's state into the URL if a control moved; an address nobody touched stays as it was given."""
     values = _now(view, params)
     query, moved = written(params, values), values != st.session_state.get(key(view, "values"))
-    if st.session_state.get(_FOLLOWED) == view:
+    # Once, or it would hold for the parts of a page that are drawn alone, which fill nothing.
+    if st.session_state.pop(_FOLLOWED, None) == view:
         # Where the page starts is nobody's choice: written, it would be one more step for Back.
         query = current()
     if query != current() and (moved or _late(view, current())):
