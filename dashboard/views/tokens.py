@@ -161,13 +161,20 @@ def _finding(shown: Sequence[Cut]) -> str:
     counts: dict[int, list[str]] = {}
     for cut in shown:
         counts.setdefault(cut.n_tokens, []).append(cut.title.partition(" (")[0])
-    said = [f"{fmt.about(n, True)} to {fmt.joined(titles)}" for n, titles in counts.items()]
+    said = [f"{fmt.about(n, True)} to {_together(titles)}" for n, titles in counts.items()]
     # All agree, so no comparison is to be made.
     if len(said) == 1:
-        return f"This text is {fmt.plural(shown[0].n_tokens, 'token')} to {fmt.joined(next(iter(counts.values())))}"
+        return f"This text is {fmt.plural(shown[0].n_tokens, 'token')} to {_together(next(iter(counts.values())))}"
     # A heading holds three; the others stand at their cells.
     first, *rest = said[:3]
     return f"The same text is {first.replace(' to ', ' tokens to ', 1)}, {fmt.joined(rest)}"
+
+
+def _together(titles: Sequence[str]) -> str:
+    """`SmolLM2 135M`, `the GPT-4o and GPT-4 families`."""
+    families = [title.removesuffix(" family") for title in titles if title.endswith(" family")]
+    kin = f"the {fmt.joined(families)} {'family' if len(families) == 1 else 'families'}"
+    return fmt.joined([*(title for title in titles if not title.endswith(" family")), *([kin] if families else [])])
 
 
 def _text(db: queries.Database | None, problems: list[str]) -> tuple[str, list[Cut]]:

@@ -43,6 +43,7 @@ def test_a_text_is_cut_by_each_tokenizer_and_the_heading_says_the_counts(db: Pat
     text = str(app.text_area[0].value)
     counts = [tokenizers.open_tokenizer(name).count(text) for name in BY]
     assert all(str(n) in pages.texts(app)[0] for n in counts)
+    assert "to the GPT-4o and GPT-4 families" in pages.texts(app)[0]
     assert f'<b class="to-big">{counts[0]}</b>' in html(app)
     # What people call them: identifiers stand in addresses alone.
     named = {"GPT-4o family (o200k)", "GPT-4 family (cl100k)"}
