@@ -1,6 +1,7 @@
 """Where the tokens of settings went: one bar a setting, a piece for what each role of its calls read and wrote.
 
 Hue tells the role, strength the kind: what was written full, what was read pale, what was read from a cache hatched.
+The legend names the roles; `WhereInfo.key` says the rest.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dashboard import theme
-from dashboard.figures.axes import Box
+from dashboard.figures.axes import Box, Room
 from dashboard.figures.ink import Trace, empty_figure, layout, painted
 from dashboard.figures.lettering import cut, plain, safe, width
 from dashboard.theme import blend
+from engine.core import names
 from engine.core import text as fmt
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ PARTS = (
 """Column, its word, and how much of the role's hue it has."""
 HUES = ("self_consistency", "concise", "adaptive_consistency", "tale_ep", "chain_of_draft", "multi_agent_debate")
 """Strategies whose hues the roles borrow, the most frequent role first."""
+SHOWN = ("output", "hidden reasoning", "input", "cached input")
+"""Which of a role's pieces stands for it in the legend: the first of these that it has."""
 MOST = 40
 """Settings that are drawn, those that spent most first."""
 ROW, HEAD, FOOT, NAME = 26, 34, 44, 13.0
@@ -42,6 +46,7 @@ class Piece:
     """One role and kind of token, over all bars."""
 
     role: str
+    """As people call it."""
     word: str
     tokens: tuple[float, ...]
     """Mean per answer, one a setting."""
@@ -62,11 +67,18 @@ class WhereInfo:
     hidden: int
     """Settings left out because there are more than `MOST`."""
     left: int
-    narrow: bool
+    room: Room
     dark: bool
 
+    @property
+    def key(self) -> str:
+        """What strength and pattern of a piece mean, in a line of text."""
+        words = {piece.word for piece in self.pieces}
+        looks = zip(SHOWN, ("full colour", "lighter", "pale", "hatched"), strict=True)
+        return ", ".join(f"{look}: {word}" for word, look in looks if word in words)
 
-def where_info(frame: pl.DataFrame, *, narrow: bool = False, dark: bool = False) -> WhereInfo:
+
+def where_info(frame: pl.DataFrame, *, room: Room = "wide", dark: bool = False) -> WhereInfo:
     """`frame`: columns as `Results.token_roles`, of one task."""
     import polars as pl
 
@@ -83,6 +95,7 @@ def where_info(frame: pl.DataFrame, *, narrow: bool = False, dark: bool = False)
     hues = [theme.strategy_colours(HUES, dark=dark)[name] for name in HUES]
     pieces = []
     for place, role in enumerate(ordered["role"]):
+        called = names.role(str(role))
         for column, word, weight in PARTS:
             # A zero for settings without this role: traces of a stacked bar must have one value for each.
             used = [_tokens(by.get((row["condition_id"], role)), column) for row in rows]
@@ -90,21 +103,21 @@ def where_info(frame: pl.DataFrame, *, narrow: bool = False, dark: bool = False)
                 # Mixed, not transparent: the grid would shine through a pale bar.
                 colour = blend(hues[place % len(hues)], inks.background, weight)
                 hovers = tuple(
-                    f"<b>{safe(plain(row['setting']))}</b><br>{safe(plain(role))}, {word}: {fmt.number(n)} tokens"
+                    f"<b>{safe(plain(row['setting']))}</b><br>{safe(plain(called))}, {word}: {fmt.number(n)} tokens"
                     f"<br>mean of {fmt.plural(row['n_answers'], 'answer')}"
                     for row, n in zip(rows, used, strict=True)
                 )
                 cached = column == "cached_tokens"
-                pieces.append(Piece(str(role), word, tuple(used), colour, cached, hovers))
-    room = 150 if narrow else 260
-    names = tuple(cut(plain(row["setting"]), room, NAME) for row in rows)
+                pieces.append(Piece(called, word, tuple(used), colour, cached, hovers))
+    longest = {"wide": 260, "narrow": 150, "phone": 120}[room]
+    titles = tuple(cut(plain(row["setting"]), longest, NAME) for row in rows)
     totals = tuple(
         f"<b>{fmt.number(row['total_tokens'])}</b> {fmt.interval(row['low'], row['high'], fmt.number)}" for row in rows
     )
     # Measured by us: Plotly's own margin jumps when the figure is drawn again.
-    left = math.ceil(max((width(name, NAME) for name in names), default=0)) + 16
+    left = math.ceil(max((width(name, NAME) for name in titles), default=0)) + 16
     return WhereInfo(
-        names, totals, tuple(row["total_tokens"] for row in rows), tuple(pieces), hidden, left, narrow, dark
+        titles, totals, tuple(row["total_tokens"] for row in rows), tuple(pieces), hidden, left, room, dark
     )
 
 
@@ -125,6 +138,7 @@ def where_figure(info: WhereInfo) -> go.Figure:
         return empty_figure("No answer of this study is scored yet.", inks)
     places = list(range(len(info.names)))
     traces: list[Trace] = []
+    own = {role: [each.word for each in info.pieces if each.role == role] for role in (p.role for p in info.pieces)}
     for piece in info.pieces:
         pattern = {
             "shape": "/",
@@ -141,7 +155,8 @@ def where_figure(info: WhereInfo) -> go.Figure:
                 "orientation": "h",
                 "y": places,
                 "x": list(piece.tokens),
-                "name": f"{safe(plain(piece.role))}, {piece.word}",
+                "name": safe(plain(piece.role)),
+                "showlegend": piece.word == next(word for word in SHOWN if word in own[piece.role]),
                 "marker": marker | ({"pattern": pattern} if piece.cached else {}),
                 "hovertext": list(piece.hovers),
                 "hovertemplate": "%{hovertext}<extra></extra>",
@@ -149,14 +164,14 @@ def where_figure(info: WhereInfo) -> go.Figure:
             }
         )
     # A range from 0 to 0 would be drawn around zero.
-    longest = max(info.ends) or 1.0
+    longest = (max(info.ends) or 1.0) * {"wide": 1.22, "narrow": 1.45, "phone": 2.3}[info.room]
     notes = [
         {"x": end, "y": place, "text": text, "showarrow": False, "xanchor": "left", "xshift": 6}
         | {"font": {"size": 12.5, "color": inks.text}}
         for place, (end, text) in enumerate(zip(info.ends, info.totals, strict=True))
     ]
     # Rows of the legend: Plotly lays it out after the height is settled.
-    keys = math.ceil(len(info.pieces) / (3 if info.narrow else 7))
+    keys = math.ceil(len(own) / {"wide": 7, "narrow": 4, "phone": 2}[info.room])
     paper = layout(inks, Box(960, HEAD + 20 * keys + ROW * len(places) + FOOT, FOOT))
     grid = {"gridcolor": inks.grid, "zeroline": False, "tickfont": {"size": 12.5, "color": inks.muted}}
     return painted(
@@ -180,7 +195,11 @@ def where_figure(info: WhereInfo) -> go.Figure:
             "annotations": notes,
             "xaxis": grid
             # Room for the totals behind the longest bar, which take the same pixels of a narrower figure.
-            | {"range": [0, longest * (1.45 if info.narrow else 1.22)], "fixedrange": True, "tickformat": ",d"}
+            | {
+                "range": [0, longest],
+                "fixedrange": True,
+                "tickformat": ",d",
+            }
             | {"title": {"text": "Mean tokens per answer", "font": {"size": 13, "color": inks.text}}},
             "yaxis": {"tickvals": places, "ticktext": [safe(name) for name in info.names], "autorange": "reversed"}
             | {"fixedrange": True, "showgrid": False, "tickfont": {"size": NAME, "color": inks.text}},

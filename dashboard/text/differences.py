@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 SPENDS = ("calls", "input_tokens", "output_tokens", "total_tokens", "usd", "latency_ms")
 QUANTITIES = {
-    "usd": "Money",
+    "usd": "Cost",
     "kwh": "Energy, kWh",
     "kg_co2e": "Carbon, kg CO2e",
     "calls": "Calls",

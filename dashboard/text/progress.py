@@ -114,14 +114,14 @@ def title(status: Status, busy: bool, leader: str | None = None) -> str:
     """`102 of 180 answers in; Self-consistency ×12 is ahead so far`; `leader`: see `leader`."""
     # Between the click and the first status of its process, and until that has counted what there is to ask.
     if (busy and not status.alive) or (status.state == "running" and not status.total):
-        return f"{visible(status.name, 60)} is starting"
-    answers = f"{trials(status)} answers in"
+        return f"{visible(names.study(status.name), 60)} is starting"
+    answers = f"{trials(status)} in"
     if status.state == "finished":
         many = f"All {fmt.plural(status.total, 'answer')} in" if status.total else "Nothing was left to ask"
         return f"{many}; {leader} is most accurate" if leader else many
     if status.state in ("running", "stopping"):
         return f"{answers}; {leader} is ahead so far" if leader else answers
-    return f"{STATES[status.state].capitalize()} with {answers}"
+    return f"{STATES[status.state].capitalize()} with {answers if status.total else 'no answer yet'}"
 
 
 def subtitle(status: Status) -> str:
@@ -147,7 +147,7 @@ def pace(status: Status) -> tuple[str, str]:
     gone = "" if ran is None else f"{fmt.roughly(ran * 1000)} gone"
     rate = "" if not ran or not status.spent.calls else f"{fmt.number(status.spent.calls / ran)} calls a second"
     if not status.alive:
-        return ("not started" if ran is None else f"took {fmt.duration(ran * 1000)}"), rate
+        return ("not started" if ran is None else f"took {fmt.roughly(ran * 1000)}"), rate
     head = "no pace yet" if left is None else f"{fmt.roughly(left * 1000)} left"
     soon = "time left is known after a few calls" if left is None else ""
     return head, "; ".join(part for part in (gone, rate, soon) if part)
@@ -292,7 +292,8 @@ def leader(cells: pl.DataFrame, settings: Iterable[Result]) -> str | None:
 def forecast(found: ExpectedSpend, pilot: UpperBound | None = None) -> Forecast:
     """What a study will probably spend, or can spend at most while nobody knows; `pilot`: the bounds of one."""
     worst, expected = found.worst, found.expected
-    stored = f"({fmt.count(found.stored)} more are stored)" if found.stored else ""
+    more = " more" if worst.trials else ""
+    stored = f"({fmt.count(found.stored)}{more} are stored)" if found.stored else ""
     answers = ("Answers to make", fmt.count(worst.trials), stored)
     pilot_cost = None
     if pilot is not None:
@@ -376,5 +377,6 @@ def _ranged(kind: str, expected: Range | None, most: str = "") -> tuple[str, str
 
 def _value(kind: str, value: float | None) -> str:
     if value is None or kind == "seconds":
-        return fmt.duration(None if value is None else value * 1000)
+        # Nobody knows it to three digits, or reads it so.
+        return fmt.UNKNOWN if value is None else fmt.roughly(value * 1000)
     return fmt.money(value / PUSD_PER_USD) if kind == "pusd" else fmt.number(value)

@@ -23,7 +23,7 @@ from dashboard.theme import fade
 from dashboard.widgets import controls, setting, url_state
 from dashboard.widgets.url_state import Param
 from engine.analysis.sql.trial_list import PAGE, Key, TrialPage
-from engine.core import replay
+from engine.core import names, replay
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
 from engine.core.records import AXES, Axis, Call, Completion, Trial
@@ -134,7 +134,7 @@ class Wish:
                 index=None,
                 key=key,
                 placeholder=as_run,
-                width=250,
+                width=308,
                 format_func=lambda each: fmt.up_to(int(each), axis),
             )
         else:  # It planned with its budget, so nobody knows what it would have done at another.
@@ -449,7 +449,7 @@ def _calls(
         vote = f"{verb} <b>{escape(transcript.visible(said, 60))}</b>" if said else ""
         if not vote and voted:
             vote = '<span class="an-cut">no vote</span>'
-        role = "" if call.role == "solve" else f" · {escape(call.role)}"
+        role = "" if call.role == "solve" else f" · {escape(names.role(call.role))}"
         line = escape(
             shown(call.model)
             if transcript.is_imported(trial)

@@ -109,8 +109,23 @@ def _field(name: str, label: str, unit: str) -> None:
         st.caption(controls.literal(unit), width="content")
 
 
-def _filter(by: dict[str, Param], own: pl.DataFrame, first: str) -> tuple[pl.DataFrame, queries.Budgets, str]:
-    """The popover of filters: the points it leaves, the budgets they are read at, and how the frontier is drawn."""
+def _filter(by: dict[str, Param], own: pl.DataFrame) -> tuple[dict[str, Param], pl.DataFrame, queries.Budgets]:
+    """What the filter offers of the settings at hand, the points it leaves, and the budgets they are read at."""
+    by = by | {"model": controls.narrowed(VIEW, by["model"], roster(own["model"]))}
+    by |= {"strategy": controls.narrowed(VIEW, by["strategy"], sorted(set(own["strategy"])))}
+    choice, budgets = str(url_state.value(VIEW, "budget") or "all"), None
+    if choice != "all" and not own.is_empty():
+        # A budget on one axis says nothing about settings that have theirs on another: those are left out.
+        axis, _, number = choice.rpartition(":")
+        budget = max(own["budget"]) if number == "largest" else int(number)
+        own = (own.filter(axis=axis) if axis else own).filter((pl.col("budget") == budget) | pl.col("anytime"))
+        budgets = (budget,)
+    models, strategies = (controls.chosen(VIEW, by[name]) for name in ("model", "strategy"))
+    return by, own.filter(pl.col("model").is_in(models), pl.col("strategy").is_in(strategies)), budgets
+
+
+def _choices(by: dict[str, Param], first: str) -> None:
+    """The controls inside the popover; `first`: the axis of budgets that name none."""
 
     def budget_name(choice: str) -> str:
         if choice in ("all", "largest"):
@@ -118,19 +133,10 @@ def _filter(by: dict[str, Param], own: pl.DataFrame, first: str) -> tuple[pl.Dat
         axis, _, budget = choice.rpartition(":")
         return fmt.up_to(int(budget), axis or first).capitalize()
 
-    here = controls.narrowed(VIEW, by["model"], roster(own["model"]))
-    models = controls.choose_many(VIEW, here, "Model", controls.short)
-    here = controls.narrowed(VIEW, by["strategy"], sorted(set(own["strategy"])))
-    strategies = controls.choose_many(VIEW, here, "Strategy", names.strategy)
-    choice = controls.choose(VIEW, by["budget"], "Budgets shown", budget_name) or "all"
-    kind, budgets = str(controls.choose(VIEW, by["line"], "Frontier", LINES.__getitem__)), None
-    if choice != "all" and not own.is_empty():
-        # A budget on one axis says nothing about settings that have theirs on another: those are left out.
-        axis, _, number = choice.rpartition(":")
-        budget = max(own["budget"]) if number == "largest" else int(number)
-        own = (own.filter(axis=axis) if axis else own).filter((pl.col("budget") == budget) | pl.col("anytime"))
-        budgets = (budget,)
-    return own.filter(pl.col("model").is_in(models), pl.col("strategy").is_in(strategies)), budgets, kind
+    controls.choose_many(VIEW, by["model"], "Model", controls.short)
+    controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
+    controls.choose(VIEW, by["budget"], "Budgets shown", budget_name)
+    controls.choose(VIEW, by["line"], "Frontier", LINES.__getitem__)
 
 
 def _wish(db: queries.Database, params: Sequence[Param]) -> tuple[Wish, list[str]]:
@@ -142,20 +148,18 @@ def _wish(db: queries.Database, params: Sequence[Param]) -> tuple[Wish, list[str
         tasks = controls.narrowed(VIEW, by["task"], queries.study_tasks(db, study))
         task = controls.select(VIEW, tasks, "Task", controls.task_form(tasks))
         own = queries.cells(db, study=study, task=task)
-        total, shown = own["condition_id"].n_unique(), st.session_state.get(f"{VIEW}.shown")
-        # The badge is drawn before the filter is read, so it says the last run's count.
-        count = total if shown is None or shown[0] != (study, task) else shown[1]
-        with st.popover(f"Filter  :blue-badge[{count} of {total}]", icon=":material/filter_list:"):
-            left, budgets, kind = _filter(by, own, first)
+        by, left, budgets = _filter(by, own)
+        ids = tuple(sorted(set(left["condition_id"])))
+        with controls.filters(len(ids), own["condition_id"].n_unique()):
+            _choices(by, first)
             # Inside the popover: prices are a filter of sorts, and the row of controls is full.
             looking, unmet = price_panel.draw(VIEW, queries.models(db), sorted(set(left["model"])))
         st.space("stretch")
         _field("most", "Spend at most", UNITS.get(x, SPENDS[x].lower()))
         _field("least", "Reach at least", "%")
-    st.session_state[f"{VIEW}.shown"] = (study, task), left["condition_id"].n_unique()
     handles, wrong = _handles(x)
-    ids = tuple(sorted(set(left["condition_id"])))
-    selection = queries.Selection(x, task, cast("queries.Kind", kind), budgets, ids, looking, study)
+    kind = cast("queries.Kind", url_state.value(VIEW, "line"))
+    selection = queries.Selection(x, task, kind, budgets, ids, looking, study)
     return Wish(selection, handles), [*unmet, *wrong]
 
 

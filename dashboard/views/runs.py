@@ -114,7 +114,7 @@ def _compose() -> None:
     db = queries.path()
     study_address.start_missing()
     with st.container(key="form"):
-        first, second, third, last = st.columns([310, 398, 310, 224], gap="medium")
+        first, second, third, last = st.columns([296, 376, 346, 224], gap="medium")
     with first, st.container(border=True, key="what"):
         st.html(_card(1, "What"))
         tasks = study_form.what(runs.uploads(db))
@@ -287,7 +287,7 @@ def _earlier() -> None:
     page = st.pagination(pages, key="run.page") if pages > 1 else 1
     for status in every[(page - 1) * SHOWN : page * SHOWN]:
         with st.container(key=f"earlier-{status.run_id}", gap=None):
-            controls.link_to("runs", status.name, {"run": status.run_id})
+            controls.link_to("runs", names.study(status.name), {"run": status.run_id})
             busy = _busy(status)
             word = "starting" if busy and not status.alive else progress.STATES[status.state]
             day = f" {status.started_at:%d %b}".replace(" 0", " ") if status.started_at else ""
@@ -308,7 +308,7 @@ def _panel(run: RunDir, was_busy: bool, problems: list[str]) -> None:
         st.rerun()
     so_far = live.live(status.name, run.run_id, busy)
     controls.heading(progress.title(status, busy, so_far.leader if so_far else None))
-    about = [status.name]
+    about = [names.study(status.name)]
     about += [names.task(so_far.task)] if so_far else []
     about += [", ".join(dict.fromkeys(map(names.model, so_far.frame["model"])))] if so_far and so_far.common else []
     about += ["you may close this tab"] if busy else []
@@ -500,7 +500,7 @@ def _bill(status: Status) -> None:
         paid = {name: _money(item[column]) for name, column in MONEY.items()}
         if item["assumed"] and item["list_pusd"] is not None:
             paid["List"] += " assumed price"
-        model, role = names.model(item["name"] or item["model"]), item["role"] or "not read"
+        model, role = names.model(item["name"] or item["model"]), names.role(item["role"] or "not read")
         lines.append({"Model": model, "Role": role, **counts, **paid})
     if lines:
         with st.expander("Bill", icon=":material/receipt_long:"):

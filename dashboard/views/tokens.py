@@ -161,13 +161,20 @@ def _finding(shown: Sequence[Cut]) -> str:
     counts: dict[int, list[str]] = {}
     for cut in shown:
         counts.setdefault(cut.n_tokens, []).append(cut.title.partition(" (")[0])
-    said = [f"{fmt.about(n, True)} to {fmt.joined(titles)}" for n, titles in counts.items()]
+    said = [f"{fmt.about(n, True)} to {_together(titles)}" for n, titles in counts.items()]
     # All agree, so no comparison is to be made.
     if len(said) == 1:
-        return f"This text is {fmt.plural(shown[0].n_tokens, 'token')} to {fmt.joined(next(iter(counts.values())))}"
+        return f"This text is {fmt.plural(shown[0].n_tokens, 'token')} to {_together(next(iter(counts.values())))}"
     # A heading holds three; the others stand at their cells.
     first, *rest = said[:3]
     return f"The same text is {first.replace(' to ', ' tokens to ', 1)}, {fmt.joined(rest)}"
+
+
+def _together(titles: Sequence[str]) -> str:
+    """`SmolLM2 135M`, `the GPT-4o and GPT-4 families`."""
+    families = [title.removesuffix(" family") for title in titles if title.endswith(" family")]
+    kin = f"the {fmt.joined(families)} {'family' if len(families) == 1 else 'families'}"
+    return fmt.joined([*(title for title in titles if not title.endswith(" family")), *([kin] if families else [])])
 
 
 def _text(db: queries.Database | None, problems: list[str]) -> tuple[str, list[Cut]]:
@@ -422,15 +429,15 @@ def _study(
 
     whole = queries.token_roles(db, study)
     frame = whole.filter(task=task)
-    info = figures.where_info(frame, narrow=controls.narrow(), dark=controls.dark())
+    info = figures.where_info(frame, room=controls.room(), dark=controls.dark())
     every = frame.filter(pl.col("role").is_null())
-    title = "Mean tokens per answer as it was run, by role of the calls"
+    title = "Mean tokens per answer as it was run, by what the calls were for"
     with head:
         controls.heading(_went(frame) if len(every) else "No answer of this study is scored yet")
         n = max(every["n_questions"], default=0)
         more = f"{fmt.plural(info.hidden, 'more setting')} in the table" if info.hidden else ""
         if len(every):
-            controls.caption(f"{title}; 95% interval over {fmt.plural(n, 'question')}", more)
+            controls.caption(f"{title}, with 95% intervals over {fmt.plural(n, 'question')}", info.key, more)
         controls.caption(*queries.notes(db, study))
         controls.warn(problems)
     if not len(every):
@@ -442,7 +449,7 @@ def _study(
     rows = frame.filter(pl.col("role").is_not_null() | (pl.len().over("setting") != 2))
     table = rows.select(
         pl.col("setting").alias("Setting"),
-        pl.col("role").fill_null("all calls").alias("Role"),
+        pl.Series("Role", [names.role(role) if role else "all calls" for role in rows["role"]], pl.String),
         pl.col("calls").alias("Calls"),
         pl.col("input_tokens").alias("Input"),
         pl.col("cached_tokens").alias("of it cached"),
@@ -455,7 +462,13 @@ def _study(
     controls.table(table, None, tallest=460, alt="Mean tokens per answer by setting and role")
     url_state.save(VIEW, params)
     controls.downloads(
-        VIEW, whole, params, lambda: figures.where_figure(info), "Where the tokens went", title, "tokens.where"
+        VIEW,
+        whole,
+        params,
+        lambda: figures.where_figure(info),
+        "Where the tokens went",
+        f"{title} · {info.key}",
+        "tokens.where",
     )
 
 

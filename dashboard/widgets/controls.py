@@ -137,14 +137,25 @@ def offering(params: Sequence[Param], choices: Mapping[str, tuple[str, ...]]) ->
     return tuple(offered)
 
 
+def held(view: str, name: str, choices: Sequence[str]) -> int | None:
+    """The place among its choices of what a control says; None: it says none of them.
+
+    Controls in a popover tell it as their default too: a browser draws them by that when it opens the popover for the
+    first time, and would send it back as theirs, for by then it has forgotten what the session told them."""
+    value = url_state.value(view, name)
+    return choices.index(value) if value in choices else None
+
+
 def choose(view: str, param: Param, label: str, form: Form = str) -> str | None:
     """Single choice among the parameter's choices. Nothing is drawn when there is no choice to make."""
     choices, key = list(param.choices or ()), url_state.key(view, param.name)
+    at = held(view, param.name, choices) or 0
     if len(choices) > MOST_PILLS:
-        st.selectbox(label, choices, key=key, format_func=form)
+        st.selectbox(label, choices, at, key=key, format_func=form)
     elif len(choices) > 1:
         # Not to be unselected: a page without an axis has nothing to show.
-        st.segmented_control(label, choices, key=key, required=True, format_func=lambda choice: literal(form(choice)))
+        shown: Form = lambda choice: literal(form(choice))  # noqa: E731
+        st.segmented_control(label, choices, default=choices[at], key=key, required=True, format_func=shown)
     chosen = st.session_state.get(key)
     return None if chosen is None else str(chosen)
 
@@ -156,15 +167,29 @@ def select(view: str, param: Param, label: str, form: Form = str, width: int = 2
     return str(st.session_state.get(key))
 
 
+def chosen(view: str, param: Param) -> tuple[str, ...]:
+    """What is chosen of a parameter that takes many: all its choices where none is."""
+    choices, picked = tuple(param.choices or ()), st.session_state.get(url_state.key(view, param.name)) or ()
+    return tuple(choice for choice in choices if choice in picked) or choices
+
+
 def choose_many(view: str, param: Param, label: str, form: Form = str) -> tuple[str, ...]:
-    """Multiple choice among the parameter's choices; none chosen means all, which is what comes back then."""
+    """Multiple choice among the parameter's choices; see `chosen` for what comes back."""
     choices, key = list(param.choices or ()), url_state.key(view, param.name)
+    now = [choice for choice in choices if choice in (st.session_state.get(key) or ())]
     if len(choices) > MOST_PILLS:
-        st.multiselect(label, choices, key=key, format_func=form, placeholder="All")
+        st.multiselect(label, choices, now, key=key, format_func=form, placeholder="All")
     elif len(choices) > 1:
-        st.pills(label, choices, selection_mode="multi", key=key, format_func=lambda choice: literal(form(choice)))
-    chosen = st.session_state.get(key) or ()
-    return tuple(choice for choice in choices if choice in chosen) or tuple(choices)
+        shown: Form = lambda choice: literal(form(choice))  # noqa: E731
+        st.pills(label, choices, selection_mode="multi", default=now, key=key, format_func=shown)
+    return chosen(view, param)
+
+
+@contextmanager
+def filters(shown: int, total: int) -> Iterator[None]:
+    """The popover of filters; it says how many settings they leave of how many."""
+    with st.popover(f"Filter  :blue-badge[{fmt.count(shown)} of {fmt.count(total)}]", icon=":material/filter_list:"):
+        yield
 
 
 def task_form(param: Param) -> Form:
@@ -176,7 +201,8 @@ def task_form(param: Param) -> Form:
 def switch(view: str, param: Param, label: str, name: str) -> bool:
     """Switch, on or off; `param` has one choice and no default."""
     only = (param.choices or ("on",))[0]
-    st.pills(label, [only], key=url_state.key(view, param.name), format_func=lambda _: literal(name))
+    key, now = url_state.key(view, param.name), only if url_state.value(view, param.name) == only else None
+    st.pills(label, [only], default=now, key=key, format_func=lambda _: literal(name))
     return bool(url_state.value(view, param.name) == only)
 
 

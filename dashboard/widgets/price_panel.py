@@ -85,10 +85,11 @@ def draw(view: str, models: Models, shown: Sequence[str]) -> tuple[Looking, list
                 _fields(view, "price", own)
             _scaled(view, models)
         with right:
+            zones = sorted(ZONES, key=ZONES.__getitem__)
             st.selectbox(
                 "Electricity from the grid of",
-                sorted(ZONES, key=ZONES.__getitem__),
-                index=None,
+                zones,
+                index=controls.held(view, "zone", zones),
                 key=url_state.key(view, "zone"),
                 format_func=lambda zone: f"{ZONES[zone]} ({zone})",
                 placeholder="Off: energy is not figured",
@@ -123,7 +124,7 @@ def _scaled(view: str, models: Models) -> None:
     st.selectbox(
         "What if one model's price were another",
         models.names,
-        index=None,
+        index=controls.held(view, "whatif", models.names),
         key=url_state.key(view, "whatif"),
         format_func=controls.short,
         placeholder="No model",
@@ -131,6 +132,7 @@ def _scaled(view: str, models: Models) -> None:
     st.select_slider(
         "Its price times",
         FACTORS,
+        FACTORS[controls.held(view, "times", FACTORS) or 0],
         key=url_state.key(view, "times"),
         format_func=lambda factor: f"{factor}×",
         disabled=url_state.value(view, "whatif") is None,
@@ -183,7 +185,7 @@ def _fields(view: str, name: str, models: Sequence[str]) -> None:
                 label,
                 0.0,
                 DEAREST,
-                None,
+                st.session_state.get(f"{view}.{name}.{model}.{end}"),
                 format="%g",
                 key=f"{view}.{name}.{model}.{end}",
                 on_change=partial(_entered, view, name, model),

@@ -30,7 +30,7 @@ def choose(
 ) -> tuple[str, dict[str, Any]]:
     """Draw the three controls; the study, and the condition that is chosen. The view's parameters `by` name have
     `study` and `condition`; the task stands in no address, the setting decides it."""
-    study = controls.select(view, by["study"], "Study", controls.study_name)
+    study = controls.select(view, by["study"], "Study", controls.study_name, width=200)
     own = queries.studies(db).get(study)
     # What stands elsewhere changes no name: a study's own settings are told from each other alone.
     conditions = _named([row for name, row in conditions.items() if own is None or name in own])

@@ -162,13 +162,15 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
     checkers = [name for name in SCORERS.names() if is_checker(name)]
     checked = st.session_state.get("form.checker") not in (None, NONE)
     wanted: tuple[Role, ...] = ("question",) if checked else ("question", "answer")
-    for name, side in zip(wanted, st.columns(len(wanted)), strict=True):
+    # Labels before their fields, as in the row of controls: beside one another the names of columns were cut.
+    side = st.container(key="bar-columns", gap="xsmall")
+    for name in wanted:
         key = f"form.{name}"
         # What was chosen for another file may name no column of this one.
         if known and st.session_state.get(key) not in known:
             # A chat has its question in itself, and maybe its answer.
             st.session_state[key] = guess.get(name, known[0] if name == "question" else known[-1])
-        chosen = side.selectbox(f"Column of the {name}", known, index=None, key=key, **_KEEP)
+        chosen = side.selectbox(f"{name.capitalize()} column", known, index=None, key=key, **_KEEP)
         task[f"{name}_column"] = chosen or name
     task |= _more_columns(known, guess)
     # The last turn of a chat may be its answer; a column stands for it only where a name says so.

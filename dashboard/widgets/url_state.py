@@ -29,6 +29,7 @@ LATE_S = 0.5  # Seconds a browser may take to show an address we wrote; nobody g
 # Seconds after a run in which its controls are told to the browser again, should another run follow before one moved. A
 # busy browser loads the program of a control for that long, and one it is not told of would show its first choice.
 HEARD_S = 15.0
+_FOLLOWED = "links.followed"  # View whose controls this run filled from the address.
 _UNSENT = "links.unsent"  # View whose controls were filled, and until when they are told again; None: its run goes on.
 
 
@@ -152,6 +153,7 @@ def load(view: str, params: Sequence[Param]) -> list[str]:
             if name in st.session_state:
                 st.session_state[name] = st.session_state[name]
     query, moved = current(), _moved(view, params)
+    st.session_state.pop(_FOLLOWED, None)
     if moved:
         st.session_state[key(view, "problems")] = []
     elif query != st.session_state.get(key(view, "url")) and not _late(view, query):
@@ -160,6 +162,7 @@ def load(view: str, params: Sequence[Param]) -> list[str]:
             st.session_state[_ASKED] = asked
         st.session_state[key(view, "problems")] = _fill(view, params, query)
         st.session_state[key(view, "url")] = query
+        st.session_state[_FOLLOWED] = view
     # What the data no longer offers goes back to its default: a filter above may have taken it away.
     now = _now(view, params)
     if stale := [p for p in params if p.choices is not None and not set(_texts(now[p.name])) <= set(p.choices)]:
@@ -202,6 +205,10 @@ def save(view: str, params: Sequence[Param]) -> None:
     """Write the session's state into the URL if a control moved; an address nobody touched stays as it was given."""
     values = _now(view, params)
     query, moved = written(params, values), values != st.session_state.get(key(view, "values"))
+    # Once, or it would hold for the parts of a page that are drawn alone, which fill nothing.
+    if st.session_state.pop(_FOLLOWED, None) == view:
+        # Where the page starts is nobody's choice: written, it would be one more step for Back.
+        query = current()
     if query != current() and (moved or _late(view, current())):
         st.query_params.from_dict(query)  # A newer run may end this one here: then nothing counts as saved.
     if moved:

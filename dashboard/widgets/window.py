@@ -1,4 +1,6 @@
-"""What a page hears from the browser it is drawn in: how much room there is and which theme, and what to load ahead."""
+"""What a page hears from the browser it is drawn in: how much room there is and which theme, and what to load ahead.
+
+And how the Tab key goes through what a popover shows."""
 
 from __future__ import annotations
 
@@ -13,6 +15,24 @@ _WATCH = """
 // ago: what was said is remembered here and not said twice.
 let narrow = null, ink = null, clicked = -Infinity;
 document.addEventListener("click", () => { clicked = performance.now(); }, true);
+// What a popover shows stands at the end of the document: by itself Tab would come to it after all of the page.
+const stops = (root) => [...root.querySelectorAll("*")].flatMap((each) => each.shadowRoot ? stops(each.shadowRoot)
+  : each.matches("a[href], button, input, textarea, summary, [tabindex]") && each.tabIndex >= 0 && !each.disabled
+    && each.checkVisibility() ? [each] : []);
+document.addEventListener("keydown", (event) => {
+  const body = [...document.querySelectorAll("[data-testid=stPopoverBody]")].pop();
+  const opener = [...document.querySelectorAll("[data-testid=stPopoverButton][aria-expanded=true]")].pop();
+  if (event.key !== "Tab" || !body || !opener) return;
+  let at = document.activeElement;
+  while (at && at.shadowRoot && at.shadowRoot.activeElement) at = at.shadowRoot.activeElement;
+  const inside = stops(body), to = event.shiftKey ? at === inside[0] && opener : at === opener && inside[0];
+  if (to) {
+    event.preventDefault();
+    to.focus();
+  } else if (!event.shiftKey && at === inside.at(-1)) {
+    opener.focus();  // And from there to what comes next.
+  }
+}, true);
 export default function ({ data, setStateValue }) {
   const program = document.querySelector('script[type="module"][src*="/static/js/"]');
   const start = (name) => import(new URL(name, program.src).href).catch(() => {});
@@ -20,6 +40,10 @@ export default function ({ data, setStateValue }) {
   const [first, ...others] = program && data.ahead ? data.ahead.split(" ") : [];
   if (first) start(first).then(() => (window.requestIdleCallback ?? setTimeout)(() => others.forEach(start)));
   const look = () => {
+    // Streamlit has it read out with the signs that colour it.
+    for (const body of document.querySelectorAll('[data-testid=stPopoverBody][aria-label*="-badge["]')) {
+      body.setAttribute("aria-label", body.getAttribute("aria-label").replace(/ *:\\w+-badge\\[(.*?)\\]/g, " $1"));
+    }
     const app = document.querySelector(".stApp"), busy = app.dataset.testScriptState !== "notRunning";
     // Whoever speaks up while another page is on its way asks for the old one again, and the click is lost. Between
     // a click and the server's word that it runs nothing tells so. When this loads no page is on its way.

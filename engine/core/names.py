@@ -35,6 +35,25 @@ STRATEGIES = {
     "told_budget": "Stated budget",
 }
 """Where a strategy's name is not its identifier with spaces."""
+ROLES = {
+    "answer": "final answer",
+    "compress": "shortening",
+    "critique": "criticising",
+    "debate": "debating",
+    "detail": "reading details",
+    "estimate": "estimating",
+    "judge": "judging",
+    "part": "answering parts",
+    "plan": "planning",
+    "propose": "proposing",
+    "refine": "improving",
+    "reflect": "reflecting",
+    "rewrite": "rewriting",
+    "solve": "answering",
+    "summarise": "summing up",
+    "value": "rating",
+}
+"""What a call is for, by its role."""
 IMPORTED = "imported:"
 """Begins the strategy of every imported setting; no registered one has a colon."""
 TOOLS = {
@@ -101,6 +120,11 @@ def family(identifier: str) -> str:
     return _said(identifier)
 
 
+def role(identifier: str) -> str:
+    """What a call in this role is for: `answering`, `criticising`; a plugin's by its identifier with spaces."""
+    return ROLES.get(identifier) or identifier.replace("_", " ")
+
+
 def fact(identifier: str) -> str:
     """What a trial states of its mechanism, in the same words."""
     return _said(identifier)
@@ -114,7 +138,10 @@ def task(identifier: str) -> str:
     """`Sums (easy)` for gym:chain_sum/easy; tasks from files are called as the file is."""
     source, colon, rest = identifier.partition(":")
     if source != "gym":
-        return rest if colon and source == "file" and rest else identifier
+        own = rest if colon and source == "file" and rest else identifier
+        # A file whose answers another scorer reads is another task.
+        name, _, scorer = own.partition("+")
+        return f"{name} ({scorer.replace('_', ' ')})" if name and scorer else own
     generator, _, level = rest.partition("/")
     name = TASKS.get(generator) or generator.replace("_", " ").capitalize()
     return f"{name} ({level})" if level else name

@@ -114,3 +114,18 @@ def test_without_a_mouse_every_control_is_reached_and_the_way_leads_to_the_secon
     expect(page.get_by_text("Call 1", exact=True)).to_be_visible()
     page.keyboard.press("ArrowRight")
     page.wait_for_url("**trial=*")
+
+
+def test_what_a_popover_shows_comes_after_its_button_and_before_the_rest_of_the_page(site: Site) -> None:
+    page = site.open("/")
+    still(page)
+    inside = "!!document.activeElement.closest('[data-testid=stPopoverBody]')"
+    focused(page, "Filter")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog", name=re.compile(r"^Filter \d+ of \d+$"))).to_be_visible()
+    page.keyboard.press("Tab")
+    assert page.evaluate(inside)
+    page.keyboard.press("Shift+Tab")
+    assert "Filter" in page.evaluate(_FOCUSED)
+    focused(page, "Spend at most", "Staircase")
+    assert not page.evaluate(inside)

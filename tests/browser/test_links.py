@@ -71,6 +71,25 @@ def test_quick_clicks_lose_nothing_and_the_figure_shows_what_is_left(site: Site)
     page.wait_for_function(f"document.querySelectorAll('{POINTS}').length < {before}", polling=POLL_MS)
 
 
+def test_a_popover_that_is_opened_late_shows_and_keeps_what_its_controls_said(site: Site) -> None:
+    page = site.open("/?strategy=direct&zone=FRA&whatif=scripted%2Fadder&times=2")
+    still(page)
+    # From the next run on the browser is told no more what the filter says; it draws the filter when that is opened.
+    field = page.get_by_role("textbox", name="Spend at most")
+    field.fill("400")
+    field.press("Enter")
+    page.wait_for_url("**most=400**")
+    still(page)
+    page.get_by_role("button", name="Filter").click()
+    expect(pill(page, "Strategy", "Direct")).to_have_attribute("aria-pressed", "true")
+    pill(page, "Strategy", "Stated budget").click()
+    page.wait_for_url("**strategy=told_budget**")
+    settled(page)
+    asked = {"strategy": ["direct", "told_budget"], "zone": ["FRA"], "whatif": ["scripted/adder"], "times": ["2"]}
+    assert query(page) | asked == query(page)
+    expect(page.locator("[data-testid=stException]")).to_have_count(0)
+
+
 def test_the_copied_link_opens_the_same_view_in_a_fresh_browser(site: Site) -> None:
     page = site.open("/?x=total_tokens&budget=128&strategy=direct&strategy=self_consistency&most=90", height=1300)
     still(page)

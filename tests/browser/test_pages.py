@@ -22,6 +22,12 @@ IN_VIEW = """() => {
   const panel = document.querySelector('.st-key-panel .bs-big').getBoundingClientRect();
   return panel.top >= 0 && panel.bottom <= window.innerHeight && panel.right <= window.innerWidth;
 }"""
+FULL_IN_VIEW = """() => {
+  const lines = document.querySelectorAll('.st-key-panel .bs-line');
+  for (let n = lines.length; n < 13; n += 1) lines[0].after(lines[0].cloneNode(true));
+  return document.querySelector('.st-key-ways').getBoundingClientRect().bottom <= window.innerHeight;
+}"""
+"""Whether a point with every line it may have, its answers among them, would end above the fold."""
 ABOVE_THE_FOLD = """() => {
   const box = selector => document.querySelector(selector).getBoundingClientRect();
   const figure = box('.js-plotly-plot'), foot = box('.st-key-switch [data-testid=stButtonGroup]');
@@ -73,7 +79,7 @@ def test_explore_stands_on_a_small_laptop_and_a_click_on_a_point_opens_its_panel
     page.wait_for_function(
         "text => document.querySelector('.st-key-panel').innerText !== text", arg=before, polling=POLL_MS
     )
-    assert page.evaluate(IN_VIEW)
+    assert page.evaluate(IN_VIEW) and page.evaluate(FULL_IN_VIEW)
     still(page)
     page.go_back()
     page.wait_for_function(

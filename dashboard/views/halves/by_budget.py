@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
 import polars as pl
-import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import figures, ready
@@ -33,6 +33,22 @@ def filters(params: Sequence[Param], rows: pl.DataFrame) -> dict[str, Param]:
     return by | {name: controls.narrowed(VIEW, by[name], choices) for name, choices in here.items()}
 
 
+def chosen(by: Mapping[str, Param]) -> infos.Filter:
+    """What the filter leaves."""
+    return infos.Filter(*(controls.chosen(VIEW, by[name]) for name in ("task", "model", "strategy")))
+
+
+@contextmanager
+def filtering(by: Mapping[str, Param], rows: pl.DataFrame) -> Iterator[None]:
+    """The popover with the filter of these rows, for more to stand below it."""
+    left, total = (frame["condition_id"].n_unique() for frame in (chosen(by).of(rows), rows))
+    with controls.filters(left, total):
+        controls.choose_many(VIEW, by["task"], "Task", controls.task_form(by["task"]))
+        controls.choose_many(VIEW, by["model"], "Model", controls.short)
+        controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
+        yield
+
+
 def draw(
     db: queries.Database,
     params: Sequence[Param],
@@ -46,15 +62,13 @@ def draw(
     by = filters(params, every)
     with more:
         axis = str(controls.choose(VIEW, by["axis"], "Budget in", BUDGETS.__getitem__))
-        with st.popover("Filter", icon=":material/filter_list:"):
-            tasks = controls.choose_many(VIEW, by["task"], "Task", controls.task_form(by["task"]))
-            models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
-            strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
-            voted = queries.votes(strategies) and controls.switch(
+        shown = chosen(by)
+        with filtering(by, every):
+            voted = queries.votes(shown.strategies) and controls.switch(
                 VIEW, by["votes"], "Votes", "Average over orders of draws"
             )
-            looking, unmet = price_panel.draw(VIEW, prices, models)
-    ids, shown = tuple(sorted(set(every["condition_id"]))), infos.Filter(tasks, models, strategies)
+            looking, unmet = price_panel.draw(VIEW, prices, shown.models)
+    ids = tuple(sorted(set(every["condition_id"])))
     wish = infos.CurveSelection(ids, axis, shown, ORDERS if voted else None, looking, study)
     url_state.save(VIEW, params)
     cells = infos.curve_cells(db, wish)

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard import figures
 from dashboard.data import infos, queries
 from dashboard.text import stated_budgets
-from dashboard.views.halves.by_budget import VIEW, filters
+from dashboard.views.halves.by_budget import VIEW, chosen, filtering, filters
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
@@ -43,12 +43,10 @@ def draw(
             )
         return
     # What states no budget is no choice here.
-    by = filters(params, queries.elasticity(db, study)[0])
-    with more, st.popover("Filter", icon=":material/filter_list:"):
-        tasks = controls.choose_many(VIEW, by["task"], "Task", controls.task_form(by["task"]))
-        models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
-        strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
-    shown = infos.Filter(tasks, models, strategies)
+    by, every = filters(params, queries.elasticity(db, study)[0]), queries.cells(db, study=study)
+    shown = chosen(by)
+    with more, filtering(by, every.filter(pl.col("condition_id").is_in(list(stating)))):
+        pass
     points, summary, accuracy = infos.told_frames(db, shown, study)
     info = infos.told_info(db, shown, study, controls.dark(), controls.room())
     url_state.save(VIEW, params)

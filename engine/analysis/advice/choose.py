@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -164,7 +165,7 @@ def beats(names: tuple[str, str], axis: str, budgets: Sequence[int], read: Read,
         sentence = f"{names[0]} does not beat {names[1]}: {seen}, on {text.plural(end.n, 'question')}."
         return Advice("beats", sentence, True, end.n, None, end.estimate, None, table)
     more = compare.more_questions(compare.paired(*read([largest])[largest]), end) if end.mean > 0 else None
-    doubt = f"Not decided by {text.plural(end.n, 'question')} whether {names[0]} beats {names[1]}"
+    doubt = f"{names[0]} is not measurably better than {names[1]} on {text.plural(end.n, 'question')}"
     return Advice("beats", f"{doubt}: {seen}{more_needed(more)}.", False, end.n, None, end.estimate, more, table)
 
 
@@ -189,4 +190,5 @@ def _down(
 
 def _gap(difference: Difference) -> str:
     low, high = difference.low or 0, difference.high or 0
-    return f"{text.points(difference.mean or 0)} {text.interval(low, high, text.points)}"
+    told = partial(text.points, n=difference.n)
+    return f"{told(difference.mean or 0)} {text.interval(low, high, told)}"

@@ -51,11 +51,11 @@ def next_point(board: Board, spend: float | None = None) -> Advice:
     decided = value.high is not None and math.isfinite(value.high)
     cost = f"{text.spend(step['cost'], board.x)} a question ({_range(board.x, value)})"
     sentence = (
-        f"Between {step['from_']} ({text.percent(step['accuracy_from'])}) and {step['to']} "
-        f"({text.percent(step['accuracy_to'])}) the next percentage point costs {cost}, on "
+        f"Between {step['from_']} ({text.accuracy(step['accuracy_from'], board.n)}) and {step['to']} "
+        f"({text.accuracy(step['accuracy_to'], board.n)}) the next percentage point costs {cost}, on "
         f"{text.plural(board.n, 'question')}"
     )
-    doubt = "." if decided else f"; {text.plural(board.n, 'question')} do not decide whether there is one to be had."
+    doubt = "." if decided else "; they are too few to tell whether there is one to be had."
     cheapest = cell_of(board.row(int(corners[0])))
     return Advice("next_point", sentence + doubt, decided, board.n, cheapest, value, None, steps)
 

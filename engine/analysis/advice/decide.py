@@ -27,9 +27,9 @@ from engine.core.errors import UsageError
 MARGIN = 0.03
 """Accuracy that is given away for a lower spend unless the reader says otherwise, as a share."""
 RECOMMENDED, CLOSE, NO_BETTER = "recommended", "too close to call", "costs more, no better"
-BETTER, WORSE = "measurably better, costs more", "less accurate"
+BETTER, WORSE, NEVER = "measurably better, costs more", "less accurate", "never right"
 OVER, UNDER = "spends too much", "not accurate enough"
-ORDER = (RECOMMENDED, BETTER, CLOSE, NO_BETTER, WORSE, OVER, UNDER)
+ORDER = (RECOMMENDED, BETTER, CLOSE, NO_BETTER, WORSE, NEVER, OVER, UNDER)
 """Verdicts of points beside the pick, in the order tables have them."""
 SCHEMA = {
     **dict.fromkeys(("condition_id", "axis"), pl.String),
@@ -214,8 +214,9 @@ def decide(
         ends, surely = ((gaps.low(at), gaps.high(at)) for at in (z, _beside(board, nearest)))
         table = _table(board, nearest, gaps, ends, surely, over, under, margin, {}, {})
         if corner:
-            # Cheapest of what is never right is no advice.
-            table = table.with_columns(pl.col("verdict").replace(RECOMMENDED, CLOSE))
+            # Nothing accepted is ever right, so the cheapest is no advice and there is no call to make.
+            accepted = ~pl.col("verdict").is_in([OVER, UNDER])
+            table = table.with_columns(pl.when(accepted).then(pl.lit(NEVER)).otherwise("verdict").alias("verdict"))
             lead, rest = _never_right(board, spend_at_most, reach_at_least)
         else:
             lead, rest = _nothing(board, nearest, over, under, spend_at_most, reach_at_least)
@@ -455,7 +456,10 @@ def _heading(board: Board) -> str:
     if accuracy[top] <= 0:
         return "No setting answered a question right here"
     spent = f"{won} for {_spend(board, top)}"
-    plain = [f"{names[top]} is most accurate, {spent}", f"{spent} is the most any setting gets here"]
+    # The cheapest of several that get the same is not more accurate than they are.
+    level = {name for name, share in zip(names, accuracy.tolist(), strict=True) if share >= accuracy[top] - _EVEN}
+    leads = f"{names[top]} is {'most accurate' if len(level) == 1 else 'as accurate as any'}"
+    plain = [f"{leads}, {spent}", f"{spent} is the most any setting gets here"]
     if len(set(names)) == 1:
         alone = "there is nothing to compare it with yet"
         return _first_short(f"{names[top]} gets {spent}; {alone}", f"It gets {spent}; {alone}")
@@ -479,12 +483,12 @@ def _heading(board: Board) -> str:
         even = [f"{words}, {spends}", words, f"No setting is measurably better than a cheaper one, {spends}"]
         if accuracy[top] - accuracy[low] > MARGIN or better.max() > 0:
             # The advice may well be for the top: a heading that names the cheap one alone would speak against it.
-            leads = f"{names[top]} leads with {won}, not measurably; {first} gets {cheaper}"
+            ahead = f"{names[top]} leads with {won}, not measurably; {first} gets {cheaper}"
             apart = f"{names[top]} {won}, {first} {least}: not measurably apart"
-            even = [leads, apart, *(even if better.max() <= 0 else [plain[0]])]
+            even = [ahead, apart, *(even if better.max() <= 0 else [plain[0]])]
         return _first_short(*even)
     return _first_short(
-        f"{names[top]} is most accurate, {won}; {first} gets {cheaper}",
+        f"{leads}, {won}; {first} gets {cheaper}",
         f"{names[top]} gets {won}; {first} {cheaper}",
         *plain,
     )

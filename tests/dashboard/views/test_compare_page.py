@@ -446,7 +446,7 @@ def test_a_link_restores_settings_grouping_and_what_is_open(opened: Open) -> Non
     assert "41.44 g CO2e per kWh (FRA)" in said
     assert "p, Holm counts all" in said
     assert "next percentage point" in said or "another percentage point" in said
-    assert table(again, "A month").iloc[:, 0].tolist()[:3] == ["Money", "Energy, kWh", "Carbon, kg CO2e"]
+    assert table(again, "A month").iloc[:, 0].tolist()[:3] == ["Cost", "Energy, kWh", "Carbon, kg CO2e"]
     assert "p, Holm" in table(again, "p, Holm").columns
     assert table(again, "Spend").shape[0] == 6
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -42,6 +43,7 @@ def test_a_text_is_cut_by_each_tokenizer_and_the_heading_says_the_counts(db: Pat
     text = str(app.text_area[0].value)
     counts = [tokenizers.open_tokenizer(name).count(text) for name in BY]
     assert all(str(n) in pages.texts(app)[0] for n in counts)
+    assert "to the GPT-4o and GPT-4 families" in pages.texts(app)[0]
     assert f'<b class="to-big">{counts[0]}</b>' in html(app)
     # What people call them: identifiers stand in addresses alone.
     named = {"GPT-4o family (o200k)", "GPT-4 family (cl100k)"}
@@ -77,6 +79,22 @@ def test_an_empty_text_has_no_tokens_and_costs_nothing_but_the_reply(db: Path) -
     assert not app.exception and "0 tokens" in pages.texts(app)[0]
 
 
+def test_what_calls_were_for_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(stores.to_read(stores.demo)))
+    app = opened(show="study", task="gym:chain_sum/easy")
+    assert {"answering", "criticising", "improving", "estimating", "all calls"} == {*app.dataframe[0].value["Role"]}
+    drawn = str(app.get("plotly_chart")[0].proto.spec)
+    assert "criticising, output" in drawn and "critique" not in drawn and "solve" not in drawn
+    traces = json.loads(drawn)["data"]
+    # One entry a role: strength and pattern are said in a line.
+    named = [each["name"] for each in traces if each["showlegend"]]
+    assert sorted(named) == ["answering", "criticising", "estimating", "improving"]
+    assert any(
+        "full colour: output, pale: input, hatched: cached input" in each.value.replace("\\", "")
+        for each in app.caption
+    )
+
+
 def test_a_stored_answer_is_cut_by_its_link(db: Path) -> None:
     results = engine.open(db)
     condition = results.conditions().row(0, named=True)["condition_id"]
@@ -97,7 +115,7 @@ def test_the_tokens_of_a_study_stand_in_a_table_and_a_figure(db: Path) -> None:
     table = app.dataframe[0].value
     frame = engine.open(db).token_roles("made")
     # Of calls in one role the whole is that role, and is not said twice.
-    assert set(table["Role"]) == {"solve"} and len(table) == frame.filter(task=frame["task"][0]).height / 2
+    assert set(table["Role"]) == {"answering"} and len(table) == frame.filter(task=frame["task"][0]).height / 2
     assert "of all tokens are prompts" in pages.texts(app)[0]
 
 

@@ -158,3 +158,35 @@ def test_a_choice_the_data_no_longer_offers_is_dropped() -> None:
     app.session_state["shrunk"] = True
     app.run()
     assert shown(app)[1] == []
+
+
+def parts() -> None:
+    import streamlit as st
+
+    from dashboard.widgets import controls, url_state
+    from dashboard.widgets.url_state import Param
+
+    x, m = Param("x", "u", ("u", "v", "w")), Param("m", (), ("a", "b"), many=True)
+    # What follows is a part of the page: drawn alone, it fills nothing.
+    if "whole" not in st.session_state:
+        url_state.load("page", (x, m))
+        st.session_state["whole"] = True
+        controls.narrowed("page", x, ["v", "w"])
+    controls.choose("page", x, "x")
+    controls.choose_many("page", m, "m")
+    url_state.save("page", (x, m))
+
+
+def test_where_a_page_starts_is_not_written_and_what_a_part_of_it_chooses_is() -> None:
+    app = AppTest.from_function(parts).run()
+    assert app.session_state["page.x"] == "v" and address(app) == {}
+    app.button_group(key="page.x").set_value("w").run()
+    assert address(app) == {"x": ["w"]}
+
+
+def test_a_control_says_its_value_as_its_default_for_a_popover_that_is_opened_late() -> None:
+    app = AppTest.from_function(parts)
+    app.query_params["m"] = "b"
+    app.run().run()
+    assert [*app.button_group(key="page.x").proto.default] == [1]
+    assert [*app.button_group(key="page.m").proto.default] == [1]

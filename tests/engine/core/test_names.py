@@ -126,3 +126,13 @@ def test_no_two_conditions_in_view_are_called_the_same(rows: list[dict[str, Any]
     called = names.conditions(rows)
     assert called.keys() == {each["condition_id"] for each in rows}
     assert len(set(called.values())) == len(called)
+
+
+def test_a_file_read_by_another_scorer_says_so_in_words() -> None:
+    assert names.task("file:say+token_f1") == "say (token f1)"
+    assert names.task("file:a+") == "a+" and names.task("file:sums") == "sums"
+
+
+def test_what_a_call_is_for_is_a_word_and_a_plugins_role_its_identifier_with_spaces() -> None:
+    assert (names.role("solve"), names.role("critique")) == ("answering", "criticising")
+    assert names.role("look_up") == "look up"

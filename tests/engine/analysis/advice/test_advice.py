@@ -120,7 +120,7 @@ def test_curves_too_close_to_tell_are_not_decided(tmp_path: Path):
     found = results.advise().beats(id_of(one), id_of(two))
     assert not found.decided
     assert (found.more_questions or 0) > 50
-    assert "Not decided by 30 questions" in found.sentence
+    assert "is not measurably better than" in found.sentence and "on 30 questions" in found.sentence
 
 
 def test_the_next_point_costs_what_the_step_of_the_hull_costs(adviser: Advisor):

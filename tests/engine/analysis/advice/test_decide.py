@@ -249,6 +249,20 @@ def table_of(right: np.ndarray, spends: Sequence[float], **limits: float) -> dic
     return dict(decide(board_of(right, spends), **limits).verdicts.select("condition_id", "verdict").iter_rows())
 
 
+def test_a_heading_calls_the_cheapest_of_equals_as_accurate_as_any() -> None:
+    right = np.zeros((2, 40))
+    right[:, :30] = 1
+    assert decide(board_of(right, [10, 12])).heading == "Direct is as accurate as any, 75% for 10 output tokens"
+    right[1, 5] = 0
+    assert decide(board_of(right, [10, 12])).heading == "Direct is most accurate, 75% for 10 output tokens"
+
+
+def test_what_is_never_right_is_no_call_to_make_beside_others_or_alone() -> None:
+    assert table_of(np.zeros((1, 20)), [10]) == {"k0": "never right"}
+    beside = table_of(np.zeros((3, 20)), [10, 20, 30], spend_at_most=25)
+    assert beside == {"k0": "never right", "k1": "never right", "k2": "spends too much"}
+
+
 def test_verdicts_say_what_a_dearer_point_adds() -> None:
     right = np.zeros((3, 400))
     right[0, :200], right[1, :202], right[2, :260] = 1, 1, 1
