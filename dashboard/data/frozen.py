@@ -358,7 +358,7 @@ def facts(frozen: Frozen) -> list[tuple[str, str]]:
         ("Study", "" if frozen.study == queries.ALL else names.study(frozen.study)),
         ("Model", ", ".join(models)),
         ("Questions", str(rows["n_questions"].max() or 0)),
-        ("Money", prices),
+        ("Cost", prices),
         ("Made", f"{frozen.made[:10]} with Budgetscope {frozen.program}".strip()),
     ]
 
