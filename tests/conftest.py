@@ -9,7 +9,7 @@ from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 
 from engine.core import memory
-from tests.support import effort, instances, new_files, parsing
+from tests.support import effort, hasty, instances, new_files, parsing
 
 # Pages are tested without a server; this is where theirs would listen. Set here, since Streamlit reads its files once,
 # when it is first asked, and from whatever folder a test stands in then.
@@ -20,6 +20,7 @@ manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_componen
 os.environ["BUDGETSCOPE_NO_TOKEN"] = "1"
 effort.load()
 parsing.alone()
+hasty.files()
 new_files.copied()
 instances.shared()
 

@@ -72,8 +72,8 @@ def test_what_takes_a_compiler_is_asked_for_by_an_extra_alone(installed: Path) -
 
 
 def test_the_demo_and_the_examples_are_found_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
-    report = budgetscope(installed, tmp_path, "report", "--json")
-    assert report.returncode == 0 and "gym:chain_sum/easy" in report.stdout
+    report = budgetscope(installed, tmp_path, "report", "--study", "demo", "--task", "gym:chain_sum/easy")
+    assert report.returncode == 0 and "gym:chain_sum/easy" in report.stdout, report.stderr
     estimate = budgetscope(installed, tmp_path, "estimate", "first")
     assert estimate.returncode == 0, estimate.stderr
     wrong = budgetscope(installed, tmp_path, "run", "frist")

@@ -19,7 +19,7 @@ class Profile(NamedTuple):
     """Of the number it names."""
 
 
-PROFILES = {"quick": Profile(15, 0.2), "default": Profile(25, 0.2), "thorough": Profile(1000, 10.0)}
+PROFILES = {"quick": Profile(15, 0.2), "default": Profile(15, 0.2), "thorough": Profile(1000, 10.0)}
 _CHOSEN = os.environ.get("HYPOTHESIS_PROFILE", "default")
 
 

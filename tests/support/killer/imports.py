@@ -6,8 +6,9 @@ from __future__ import annotations
 import importlib
 
 from engine import strategies
+from engine.core import memory
 from engine.models import remote
-from tests.support import new_files
+from tests.support import hasty, new_files
 
 for name in (
     "engine.analysis",
@@ -26,4 +27,8 @@ for name in (
     importlib.import_module(name)
 remote.loaded()
 strategies.entries()
+# Who is killed has told the system all it wrote.
+hasty.files()
 new_files.copied(at_once=True)
+# A child that looks for garbage in what all share would get a copy of it.
+memory.keep()

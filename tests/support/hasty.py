@@ -1,0 +1,22 @@
+"""Files that need not survive a power cut, since no test cuts the power: what a process wrote stands in the system's
+memory, also when the process is killed. Waiting for a disk takes a run of one trial as long as all else it does.
+
+And one thread for each instance of DuckDB: tests run on all processors already, and a query over a few thousand rows is
+planned for several threads before there turns out to be work for one.
+"""
+
+from __future__ import annotations
+
+import os
+
+from engine.store import database
+
+
+def files() -> None:
+    """From now on this process waits for no disk; the processes that it starts do, as users' do."""
+    os.fsync = _written  # type: ignore[assignment]
+    database._OPEN.update(fsync_mode="none", threads="1")
+
+
+def _written(_: object) -> None:
+    """As `os.fsync` on a disk that takes no time."""
