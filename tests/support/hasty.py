@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 
-from engine.store import database
+from engine.store import instances
 
 
 def files() -> None:
     """From now on this process waits for no disk; the processes that it starts do, as users' do."""
     os.fsync = _written  # type: ignore[assignment]
-    database._OPEN.update(fsync_mode="none", threads="1")
+    instances.OPEN.update(fsync_mode="none", threads="1")
 
 
 def _written(_: object) -> None:
