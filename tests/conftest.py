@@ -25,6 +25,11 @@ new_files.copied()
 instances.shared()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: a quarter of the time some test waits, for a browser, a process or a clock."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
 def pytest_collection_finish() -> None:
     """Thousands of tests and all they import stay to the end: no collection of garbage need walk through them."""
     memory.keep()

@@ -42,6 +42,7 @@ class Instance:
         self.users = 0
         """Blocks that have it now or wait for the file; with none it may be closed."""
         self._attached = 0
+        self._writes = False
         self._lent = 0
         """Connections since it was started."""
 
@@ -53,6 +54,7 @@ class Instance:
             # An archive is there from the start: it is never held for writing.
             if not self._attached and not self._archive:
                 self._attach(root, "type duckdb, read_only" if read_only else "type duckdb")
+                self._writes = not read_only
             self._attached += 1
             self._lent += 1
             connection = root.cursor()
@@ -98,6 +100,9 @@ class Instance:
                 self.close()
 
     def _read_much(self, root: Connection) -> bool:
+        # A run that stores reads the same again every second, and would start anew each time.
+        if self._writes:
+            return False
         # Asking takes as long as attaching does, and of a small file there is not so much.
         if not self._archive and fingerprint(self._path)[0] < _HEAVY:
             return False
