@@ -458,8 +458,8 @@ class Read:
         # A tier is that of all calls of a trial's place, and not to be told of later trials alone.
         alone = bool(held) and not self._rates(conditions).tiered
         materialized = [
-            # Kept sums are those of one draw, at one list of budgets.
-            id not in more and id in held and held[id][:2] == (axis, budgets) and (alone or held[id].upto >= newest)
+            # Kept sums are those of one draw, at some budgets.
+            id not in more and id in held and held[id].has(axis, budgets) and (alone or held[id].upto >= newest)
             for id, axis, _, budgets in where.iter_rows()
         ]
         parts: list[pl.DataFrame] = []
@@ -478,7 +478,7 @@ class Read:
     ) -> pl.DataFrame:
         """Units of what is held, and of the steps that were stored since."""
         book = self._book(where)
-        sums = queries.read_sums(self.connection, book.conditions["condition_no"].to_list())
+        sums = queries.read_sums(self.connection, book.conditions)
         if (listed := self._within.questions) is not None:
             sums = sums.filter(pl.col("question_no").is_in(listed.implode()))
         units = units_of_sums(sums, book)

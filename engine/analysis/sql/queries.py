@@ -13,7 +13,7 @@ that of `reader`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
@@ -34,6 +34,10 @@ class Held(NamedTuple):
     budgets: list[int]
     upto: int
     """Of trials up to this number; the steps of later ones are not in its sums."""
+
+    def has(self, axis: str, budgets: Iterable[int]) -> bool:
+        """Whether these budgets on an axis are among those it is held at."""
+        return axis == self.axis and set(budgets) <= set(self.budgets)
 
 
 def materialized(connection: Connection) -> dict[str, Held]:
@@ -56,13 +60,17 @@ def growing(connection: Connection, condition_ids: Sequence[str]) -> dict[str, t
     return {condition: (steps, questions) for condition, steps, questions in found}
 
 
-def read_sums(connection: Connection, condition_nos: Sequence[int]) -> pl.DataFrame:
-    """What is held of these conditions: condition_no, budget, question_no and MEASURES."""
-    which = ", ".join(map(str, condition_nos))
+def read_sums(connection: Connection, grid: pl.DataFrame) -> pl.DataFrame:
+    """What is held of conditions at their budgets in `grid` (condition_no, budgets): condition_no, budget, question_no
+    and MEASURES."""
+    which = ", ".join(map(str, grid["condition_no"]))
+    walls = grid.select("condition_no", budget="budgets").explode("budget")
     measures = each("@::double as @", *MEASURES)
+    at = ", ".join(map(str, sorted(set(walls["budget"]))))
     sql = f"select condition_no, budget, question_no, {measures} from held where condition_no in ({which})"
-    frame: pl.DataFrame = connection.sql(sql).pl()
-    return frame
+    frame: pl.DataFrame = connection.sql(f"{sql} and budget in ({at})").pl()
+    # A budget of one may be held of another that is not read there.
+    return frame.join(walls, on=["condition_no", "budget"], how="semi", maintain_order="left")
 
 
 def write_sums(connection: Connection, sums: pl.DataFrame, grid: pl.DataFrame) -> None:

@@ -173,6 +173,30 @@ def test_an_older_database_is_upgraded_when_it_is_read(tmp_path: Path) -> None:
     assert all(engine.open(old).cells(axis).height for axis in AXES)
 
 
+def rows_held(connection: duckdb.DuckDBPyConnection) -> int:
+    ((count,),) = connection.execute("select count(*) from held").fetchall()
+    return int(count)
+
+
+def test_some_of_the_budgets_that_are_held_are_read_without_a_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "results.duckdb"
+    store = Store(path)
+    store.save_run(RunRow("r1", '{"budget_axis": "output_tokens", "budgets": [3, 9, 40]}', "finished", NOON))
+    store.flush(Batch(tuple(attempt(1, "r1", "right" if n % 3 else "wrong", f"q{n}") for n in range(7))))
+    assert materialize(path, enough=1) == 1
+    results = engine.open(path)
+    fresh = results.measured(None, [3, 40], {})[1], results.measured(None, [4], {})[1]
+    with monkeypatch.context() as patch:
+        patch.setattr(queries, "changes", lambda *_: pytest.fail("steps were read"))
+        assert engine.open(path).measured(None, [3, 40], {})[1].equals(fresh[0])
+    with store.writing() as connection:
+        connection.execute("delete from holdings")
+    assert results.measured(None, [3, 40], {})[1].equals(fresh[0])
+    assert results.measured(None, [4], {})[1].equals(fresh[1])
+
+
 def test_what_is_held_is_what_reading_the_steps_gives(tmp_path: Path) -> None:
     path = tmp_path / "results.duckdb"
     store = Store(path)
@@ -196,7 +220,7 @@ def test_what_is_held_is_what_reading_the_steps_gives(tmp_path: Path) -> None:
         frame.equals(before) for frame, before in zip(results.measured(None, None, {}), (cells, units), strict=True)
     ]
     with store.reading() as connection:
-        assert queries.read_sums(connection, [1, 2]).height == units.height == 7 * 3 + 4
+        assert rows_held(connection) == units.height == 7 * 3 + 4
     assert results.measured("calls", None, {})[1].height > 0
     assert results.cells(budgets=[3]).height == 2
     # What comes later is read beside what is held, whatever is asked of it.
@@ -204,20 +228,21 @@ def test_what_is_held_is_what_reading_the_steps_gives(tmp_path: Path) -> None:
     store.flush(Batch((*later, play(planned("output_tokens", 40, "q1", repeat=1), [Ask(A, 5, 4, 9, 9), Say("wrong")]))))
     with store.reading() as connection:
         assert len(queries.materialized(connection)) == 2
-        assert queries.read_sums(connection, [1, 2]).height == units.height
-    beside = [results.measured(None, None, {}), results.measured(None, [9], {})]
+        assert rows_held(connection) == units.height
+    some = (None, [9], [3, 40], [9, 10])
+    beside = [results.measured(None, budgets, {}) for budgets in some]
     assert beside[0][0]["n_trials"].to_list() != cells["n_trials"].to_list()
     with store.writing() as connection:
         kept = connection.execute("select * from holdings").fetchall()
         connection.execute("delete from holdings")
-    for frames, whole in zip(beside, [results.measured(None, None, {}), results.measured(None, [9], {})], strict=True):
+    for frames, whole in zip(beside, [results.measured(None, budgets, {}) for budgets in some], strict=True):
         assert all(frame.equals(before) for frame, before in zip(frames, whole, strict=True))
     with store.writing() as connection:
         connection.executemany("insert into holdings values (?, ?, ?, ?)", kept)
     assert materialize(path, enough=1, worth=99) == 0
     assert materialize(path, enough=1) == 1
     with store.reading() as connection:
-        assert queries.read_sums(connection, [1, 2]).height == 9 * 3 + 4
+        assert rows_held(connection) == 9 * 3 + 4
     cells, units = results.measured(None, None, {})
     assert all(frame.equals(before) for frame, before in zip((cells, units), beside[0], strict=True))
     store.flush(Batch((attempt(2, "r2", "right", "q0"),)))
