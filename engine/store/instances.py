@@ -20,7 +20,7 @@ from engine.store.sql import Connection, quoted
 OPEN = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _IDLE = 4
 """Instances that are kept for the next block; a process seldom has more files in use."""
-_HEAVY = 2**25
+_HEAVY = 2**27
 """Bytes of a file in memory, from which on an instance makes way for a new one as well: what it took for blocks, and
 for sums on the way, it keeps though the file is detached (250 MB after a list of 400,000 answers)."""
 _WORN = 32
