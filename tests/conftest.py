@@ -26,8 +26,8 @@ instances.shared()
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are processors: a quarter of the time some test waits, for a browser, a process or a clock."""
-    return 2 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """One more than there are processors: a quarter of the time some test waits, for a browser, a process or a clock."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def pytest_collection_finish() -> None:
