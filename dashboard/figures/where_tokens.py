@@ -195,11 +195,7 @@ def where_figure(info: WhereInfo) -> go.Figure:
             "annotations": notes,
             "xaxis": grid
             # Room for the totals behind the longest bar, which take the same pixels of a narrower figure.
-            | {
-                "range": [0, longest],
-                "fixedrange": True,
-                "tickformat": ",d",
-            }
+            | {"range": [0, longest], "fixedrange": True, "tickformat": ",d"}
             | {"title": {"text": "Mean tokens per answer", "font": {"size": 13, "color": inks.text}}},
             "yaxis": {"tickvals": places, "ticktext": [safe(name) for name in info.names], "autorange": "reversed"}
             | {"fixedrange": True, "showgrid": False, "tickfont": {"size": NAME, "color": inks.text}},
