@@ -146,6 +146,11 @@ def held(view: str, name: str, choices: Sequence[str]) -> int | None:
     return choices.index(value) if value in choices else None
 
 
+def _literally(form: Form) -> Form:
+    """Labels of pills are Markdown."""
+    return lambda choice: literal(form(choice))
+
+
 def choose(view: str, param: Param, label: str, form: Form = str) -> str | None:
     """Single choice among the parameter's choices. Nothing is drawn when there is no choice to make."""
     choices, key = list(param.choices or ()), url_state.key(view, param.name)
@@ -154,8 +159,7 @@ def choose(view: str, param: Param, label: str, form: Form = str) -> str | None:
         st.selectbox(label, choices, at, key=key, format_func=form)
     elif len(choices) > 1:
         # Not to be unselected: a page without an axis has nothing to show.
-        shown: Form = lambda choice: literal(form(choice))  # noqa: E731
-        st.segmented_control(label, choices, default=choices[at], key=key, required=True, format_func=shown)
+        st.segmented_control(label, choices, default=choices[at], key=key, required=True, format_func=_literally(form))
     chosen = st.session_state.get(key)
     return None if chosen is None else str(chosen)
 
@@ -180,8 +184,7 @@ def choose_many(view: str, param: Param, label: str, form: Form = str) -> tuple[
     if len(choices) > MOST_PILLS:
         st.multiselect(label, choices, now, key=key, format_func=form, placeholder="All")
     elif len(choices) > 1:
-        shown: Form = lambda choice: literal(form(choice))  # noqa: E731
-        st.pills(label, choices, selection_mode="multi", default=now, key=key, format_func=shown)
+        st.pills(label, choices, selection_mode="multi", default=now, key=key, format_func=_literally(form))
     return chosen(view, param)
 
 

@@ -49,9 +49,10 @@ class Results(Lists):
         n_planned: questions on the list; partial: fewer than 95 % of them are scored. n_shared: see `frontier`.
         stopped_at: after so many questions an adaptive study asked the setting no further (null: it did not), and
         stopped the verdict that ended it; such a cell is not partial, has no interval and is judged beside no other.
-        n_draws: settings that make one request are read with so many draws of it, as means; 1: as they were run
-        (`analysis.sql.draws`). Their trials are counted once a draw. guess, chance: what one fixed answer to all
-        questions of the list scores, and a blind choice of an option; null where nobody knows (`analysis.guessing`).
+        n_draws: settings that make one request are read with so many draws of it, as means; 1: as they were run, and
+        where votes drew more than 20,000 (`analysis.sql.draws`). Their trials are counted once a draw. guess, chance:
+        what one fixed answer to all questions of the list scores, and a blind choice of an option; null where nobody
+        knows (`analysis.guessing`).
         mechanism, idle: what trials state of the strategy's mechanism, see `mechanisms`; null where nothing was stated.
 
         accuracy: question means over scored repeats, then over questions; `_low`, `_high` 95 %. Failed and stopped

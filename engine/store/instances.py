@@ -37,6 +37,7 @@ class Instance:
         self._path = path
         self._guard = threading.Lock()
         self._root: Connection | None = None
+        self._spills = f"{path}.tmp"
         self._archive = parquet.is_archive(Path(path))
         self._memory_mb: int | None = None
         self.users = 0
@@ -93,10 +94,11 @@ class Instance:
                     # What was committed stands in the log, as when a file is closed and there is no room to write it.
                     self.close()
                     return
-            if much:
+            if much and not Path(self._spills).exists():
                 # Beside what goes on: giving back a gigabyte takes half a second.
                 threading.Thread(target=self._taken().close, name="gives memory back").start()
-            elif self._lent > _WORN:
+            elif much or self._lent > _WORN:
+                # In place where it spilled: it ends by clearing that folder, in which the next one may write.
                 self.close()
 
     def _read_much(self, root: Connection) -> bool:
@@ -120,7 +122,7 @@ class Instance:
         return root
 
     def _start(self) -> Connection:
-        root = duckdb.connect(config={**OPEN, "temp_directory": f"{self._path}.tmp"})
+        root = duckdb.connect(config={**OPEN, "temp_directory": self._spills})
         try:
             if self._archive:
                 parquet.attach(root, Path(self._path), "budgetscope")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -58,3 +59,24 @@ def test_a_reading_that_took_much_memory_leaves_none_of_it(store: Store, monkeyp
     for _ in range(3):
         assert count(store, "(select distinct id from much)") == 200_000
     assert len(held) >= before + 2
+
+
+def test_one_that_spilled_has_cleared_its_folder_before_the_next_begins(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instances, "_HEAVY", 2**20)
+    with store.writing() as connection:
+        connection.execute("create table much as select md5(i::varchar) as id from range(200_000) r(i)")
+    closed: list[str] = []
+
+    def close(instance: instances.Instance, of: Callable[..., None] = instances.Instance.close) -> None:
+        closed.append(threading.current_thread().name)
+        of(instance)
+
+    monkeypatch.setattr(instances.Instance, "close", close)
+    assert count(store, "(select distinct id from much)") == 200_000
+    assert not closed
+    spilled = store.path.with_name(f"{store.path.name}.tmp")
+    spilled.mkdir()
+    assert count(store, "(select distinct id from much)") == 200_000
+    assert closed == [threading.current_thread().name]
