@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from engine.core.answers.patterns import late
 from engine.core.answers.reading import bracketed_integer, listed
 from engine.core.answers.spelling import MAX_ANSWER
 
@@ -22,29 +23,29 @@ _LOOSE = 4
 answer to the question."""
 
 _DIGITS = r"([0-9][0-9,]{0,11})(?:\.0{1,4})?"
-_IN_BRACKETS = re.compile(rf"\[\s{{0,3}}{_DIGITS}\s{{0,3}}(?:tokens?\s{{0,3}})?\]")
-_OF_TOKENS = re.compile(rf"(?<![0-9.,]){_DIGITS}\*{{0,2}}[\s-]{{1,3}}(?:[a-z]{{1,12}}\s){{0,1}}tokens?\b", re.I)
-_OF_TEN = re.compile(r"(?<![0-9.,/])([0-9]{1,2})(?:\.[0-9])?\s{0,2}(?:/|out of|of)\s{0,2}10(?![0-9/])", re.I)
-_NAMED = re.compile(
+_IN_BRACKETS = late(rf"\[\s{{0,3}}{_DIGITS}\s{{0,3}}(?:tokens?\s{{0,3}})?\]")
+_OF_TOKENS = late(rf"(?<![0-9.,]){_DIGITS}\*{{0,2}}[\s-]{{1,3}}(?:[a-z]{{1,12}}\s){{0,1}}tokens?\b", re.I)
+_OF_TEN = late(r"(?<![0-9.,/])([0-9]{1,2})(?:\.[0-9])?\s{0,2}(?:/|out of|of)\s{0,2}10(?![0-9/])", re.I)
+_NAMED = late(
     r"\b(?:score|rating|rate|value|likelihood|likely|confidence|difficulty|estimate|budget|number|tokens)\b"
     r"[\s*_:=(\[]{1,6}(?:is|of|would be|are)?[\s*_:=(\[]{0,6}(?:about|around|roughly|~)?\s?"
     rf"{_DIGITS}(?![0-9.]*[0-9/%])",
     re.I,
 )
-_FIRST = re.compile(rf"[\s*_(\[]{{0,6}}{_DIGITS}[\s*_)\]]{{0,6}}(?:[.,:;\n-]|$)")
-_SECOND = re.compile(r"\n\s{0,4}\(?2[.)]")
+_FIRST = late(rf"[\s*_(\[]{{0,6}}{_DIGITS}[\s*_)\]]{{0,6}}(?:[.,:;\n-]|$)")
+_SECOND = late(r"\n\s{0,4}\(?2[.)]")
 """A list: its first number is none that was asked for."""
-_NUMBER = re.compile(rf"(?<![0-9.,/-]){_DIGITS}(?![0-9.]*[0-9/%])")
-_ANSWERS = re.compile(r"\b(?:answer|sum|result|solution|total)\b|=", re.I)
+_NUMBER = late(rf"(?<![0-9.,/-]){_DIGITS}(?![0-9.]*[0-9/%])")
+_ANSWERS = late(r"\b(?:answer|sum|result|solution|total)\b|=", re.I)
 
-_NUMBERED = re.compile(
+_NUMBERED = late(
     r"^(\s*)[>#*_]{0,5}\s?(?:\(?\d{1,2}[.):]+|(?:step|part|point|question|sub-?question|q)\s?#?\d{1,2}[.):-]*)"
     r"[*_]{0,3}[\s:-]*(.*)$",
     re.I,
 )
-_BULLET = re.compile("^(\\s*)[-*\u2022\u2013+]\\s+(.*)$")
-_INLINE = re.compile(r"(?:^|(?<=[\s;,]))\(?[1-9][.)]\s+")
-_LEADS_IN = re.compile(
+_BULLET = late("^(\\s*)[-*\u2022\u2013+]\\s+(.*)$")
+_INLINE = late(r"(?:^|(?<=[\s;,]))\(?[1-9][.)]\s+")
+_LEADS_IN = late(
     r"^(?:sure|certainly|of course|okay|ok|great|absolutely|yes|here|to (?:solve|answer|find)|"
     r"the (?:simpler|following)|these|below|let)\b.{0,200}$",
     re.I,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from engine.core.answers.patterns import late
+
 # Before the number, of a language a line.
 _AT_LEAST = (
     r"(?:not |no )?(?:greater|larger|bigger|more|less|fewer|smaller|higher|lower) than|"
@@ -29,7 +31,7 @@ _UNSPACED = (
     r"[至最][少多]|超[过過]|不少于|不超过|不多于|不低于|不高于|[大小多少高低]于|少なくとも|多くとも|최소(?:한)?|최대|적어도|"
     r"อย่างน้อย|มากกว่า"
 )
-_BEFORE = re.compile(
+_BEFORE = late(
     rf"(?:(?<!\w)(?i:{_AT_LEAST})\s|(?:{_UNSPACED})\s?|"
     r"(?:(?<![A-Za-z])[A-Za-z)]\s?[/*^]|(?<![A-Za-z])[b-z]\s?\+|(?<![A-Za-z])[k-z]\s?-|"
     r"\\pm|\\mp|[<>\u2260\u00b1]=?|\\(?:leq?|geq?|neq?|lt|gt)\b)\s{0,3})[\s*_]{0,2}[$\u20ac\u00a3]?\Z"
@@ -44,7 +46,7 @@ _OR_MORE = (
     "(?:veya|ya da) daha (?:fazla|az)|eller (?:fler|mer|färre|mindre)|أو (?:أكثر|أقل)|(?:या|और) (?:अधिक|ज़्यादा|कम)|"
     "trở (?:lên|xuống)|atau (?:lebih|kurang)"
 ).replace(" ", r"\s{1,2}")
-_BEHIND = re.compile(
+_BEHIND = late(
     r"\s{0,3}(?:\\pm|\\mp|\+/-|\u00b1|[<>]=?\s{0,3}\\?[A-Za-z]|\\(?:leq?|geq?|lt|gt)\b|i(?![A-Za-z0-9])|"
     r"[a-z]\s?[-+]\s?[0-9(a-z\\]|[nqruxyz](?![A-Za-z0-9\\])|(?:pi|\u03c0)(?![A-Za-z])|[xyzn]\s?\^|"
     r"(?:and|&)\s[-$\u20ac]?[0-9][0-9.,]{0,20}(?:\s{0,2}(?:\Z|[.;!?])))|"

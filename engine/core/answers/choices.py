@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from engine.core.answers import markup, numbers
+from engine.core.answers.patterns import late
 from engine.core.answers.spelling import normalise, nothing_said, number_value
 
 LETTERS = "ABCDEFGHIJ"
@@ -27,25 +28,23 @@ _CLOSE = (
     r"(?P<close>[)\]}\uff09\u3011>]|[.:,;!](?!\w)|\s?(?:$|\n)|\\\)|"
     r"[\"'`*_$\u201d\u2019\u300d]{1,4}(?![A-Za-z0-9_])|(?=\s[-\u2013\u2014]{1,2}\s))"
 )
-_HEAD = re.compile(rf"\s*{_OPEN}{_FILLER}(?P<inner>[\s(\[{{\"'`*_$\u201c]*)", re.I)
-_LETTER = re.compile(rf"(?P<letter>[A-Za-z]){_CLOSE}?(?P<next>[\s\S]{{0,30}})")
+_HEAD = late(rf"\s*{_OPEN}{_FILLER}(?P<inner>[\s(\[{{\"'`*_$\u201c]*)", re.I)
+_LETTER = late(rf"(?P<letter>[A-Za-z]){_CLOSE}?(?P<next>[\s\S]{{0,30}})")
 _LOOKALIKES = str.maketrans("АВЕСНΑΒΕΗΙ", "ABECHABEHI")
-_LOOKALIKE = re.compile(r"(?<!\w)[АВЕСНΑΒΕΗΙ](?=[)\].:,;!*\"'\u00bb\uff09]|\s*(?:\n|\Z)|\s[-\u2013\u2014(])")
+_LOOKALIKE = late(r"(?<!\w)[АВЕСНΑΒΕΗΙ](?=[)\].:,;!*\"'\u00bb\uff09]|\s*(?:\n|\Z)|\s[-\u2013\u2014(])")
 # A + B is a formula.
-_OPERATED = re.compile(r"\s[+*/^]\s|\s?\\(?:cap|cup|times|cdot|wedge|vee)(?![a-z])")
-_ARTICLE = re.compile(r"\s[a-z]")
-_CLAUSE = re.compile(
-    r"\s(?:only|is|because|since|as|for|due|which|with|and|or|in|based|among|but|would|will|has|from|if)\b"
-)
-_REASON = re.compile(r"\s(?:is|because|since|as|which)\b")
-_INITIALS = re.compile(r"[A-Z]\.\s?[A-Z]\.\s?(?:[A-Z]\.\s?)?[A-Z][a-z]")
+_OPERATED = late(r"\s[+*/^]\s|\s?\\(?:cap|cup|times|cdot|wedge|vee)(?![a-z])")
+_ARTICLE = late(r"\s[a-z]")
+_CLAUSE = late(r"\s(?:only|is|because|since|as|for|due|which|with|and|or|in|based|among|but|would|will|has|from|if)\b")
+_REASON = late(r"\s(?:is|because|since|as|which)\b")
+_INITIALS = late(r"[A-Z]\.\s?[A-Z]\.\s?(?:[A-Z]\.\s?)?[A-Z][a-z]")
 # What is said of an option that is not the answer.
-REFUTED = re.compile(
+REFUTED = late(
     r"[)*\"']{0,3}(?:(?:,\s\(?[A-Z]\)?){0,9},?\s(?:and|or)\s\(?[A-Z]\)?)?\s(?:is|are|was|were|can|would|seems?)\s?(?:be\s)?(?:not|n['\u2019]t|"
     r"(?:also\s|clearly\s|both\s|simply\s|all\s)?(?:wrong|incorrect|false|eliminated|(?:ruled\s)?out|invalid|impossible|"
     r"irrelevant))\b"
 )
-_WRAPPED = re.compile(r"[(\[{\uff08\"'`*\u201c$]")
+_WRAPPED = late(r"[(\[{\uff08\"'`*\u201c$]")
 
 
 def latin(text: str, options: Sequence[str] = ()) -> str:

@@ -8,22 +8,23 @@ from functools import lru_cache
 
 from engine.core.answers import choices, expressions, markup, numbers, words
 from engine.core.answers.formulas import LONGEST
+from engine.core.answers.patterns import late
 from engine.core.answers.spelling import normalise, nothing_said, number_value
 from engine.core.answers.verdicts import verdict
 from engine.core.records import AnswerKind
 
 # Digits that name something: a zip code, a room, a date.
-_CODED = re.compile(r"0[0-9]+|[0-9]+(?:/[0-9]+)+")
+_CODED = late(r"0[0-9]+|[0-9]+(?:/[0-9]+)+")
 # What only mathematics is written with; arithmetic such as (4 + 4) * 3 may be an answer for its own sake.
-_FORMULA = re.compile(
+_FORMULA = late(
     r"\\[a-zA-Z{!,;]|[\^\u221a\u03c0\u221e\u222a\u00b2\u00b3\u211d\u2260\u2264\u2265\u2208\u2205\u00b1\u00b0]|"
     r"sqrt|\b(?i:all|any) real|(?<![A-Za-z])[A-Za-z]\s?[-+*/=<>]|"
     r"[-+*/=<>]\s?[0-9]{0,9}[A-Za-z](?![A-Za-z])|[0-9][A-Za-z](?![A-Za-z0-9])|^[(\[{].*,.*[)\]}]$"
 )
-_COLON = re.compile(r"(?<=[0-9])\s?:\s?(?=[0-9])")
+_COLON = late(r"(?<=[0-9])\s?:\s?(?=[0-9])")
 # A word is no product of its letters.
-_PHRASE = re.compile(r"[a-z]{3,40}(?: [a-z]{1,40}){0,8}|[a-z]{1,3}(?: [a-z]{2,40}){0,7} [a-z]{4,40}")
-_PARTS = re.compile(r"[0-9.]{1,20}(?:\s?:\s?[0-9.]{1,20})+")
+_PHRASE = late(r"[a-z]{3,40}(?: [a-z]{1,40}){0,8}|[a-z]{1,3}(?: [a-z]{2,40}){0,7} [a-z]{4,40}")
+_PARTS = late(r"[0-9.]{1,20}(?:\s?:\s?[0-9.]{1,20})+")
 """A proportion, or a time of day."""
 
 

@@ -9,7 +9,6 @@ which is imported when the first expression is read.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
@@ -18,10 +17,11 @@ from typing import Any
 
 from engine.core.answers import markup, numbers, words
 from engine.core.answers.formulas import LONGEST, Node, Parser, Unread, prepared
+from engine.core.answers.patterns import late
 from engine.core.answers.spelling import nothing_said
 
-_BASED = re.compile(r"([0-9A-F]{1,60})\s?_\s?(?:\{?\s?(?:\\text\{)?([0-9]{1,2}|[a-z]{3,7})\}?\}?)\Z")
-_NAMED = re.compile(r"\A[A-Za-z]\s?=\s?")
+_BASED = late(r"([0-9A-F]{1,60})\s?_\s?(?:\{?\s?(?:\\text\{)?([0-9]{1,2}|[a-z]{3,7})\}?\}?)\Z")
+_NAMED = late(r"\A[A-Za-z]\s?=\s?")
 _BASES = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9"}
 _BITS = 20_000
 _PLACES = 20
@@ -65,7 +65,7 @@ def keys(text: str) -> tuple[str | None, frozenset[str]]:
     return first, frozenset({first, *others})
 
 
-_ALL_REALS = re.compile(
+_ALL_REALS = late(
     r"(?:(?:[a-z] )?(?:is|are|can be|may be|=|\u2208|\\in) |for )?(?:the set of )?(?:all|any|"
     r"every)(?: of)? (?:the )?reals?"
     r"(?: numbers?| values?)?(?: (?:of |for )?[a-z])?"

@@ -9,12 +9,13 @@ import re
 from typing import Any
 
 from engine.core.answers import markup
+from engine.core.answers.patterns import late
 
 LONGEST = 600
 """Characters of an expression that is read; longer ones are compared by spelling."""
 _DEPTH = 40
 
-_TOKEN = re.compile(
+_TOKEN = late(
     # Every repetition is bounded: a model may write a million digits, and this is matched against each.
     r"\s*(?:(?P<number>[0-9]{1,120}(?:\.[0-9]{1,120})?|\.[0-9]{1,120})(?:[eE](?P<tens>[-+]?[0-9]{1,2})(?![0-9A-Za-z.]))?"
     r"|(?P<begin>\\begin\s{0,3}\{[a-zA-Z]{1,12}\*?\})|(?P<end>\\end\s{0,3}\{[a-zA-Z]{1,12}\*?\})"
@@ -64,38 +65,38 @@ _RELATIONS = {
     "leqslant": "<=",
     "geqslant": ">=",
 }
-_TEXTS = re.compile(r"\\(?:text|mbox|textbf|textit|textrm|mathrm|operatorname)\s{0,3}\{([^{}]{0,80})\}")
-_LOOKS = re.compile(rf"\\(?:{markup.STYLES})\s{{0,3}}(?=\{{)|{markup.DECLARED}")
-_BARS = re.compile(r"\\[lr]?vert(?![A-Za-z])")
+_TEXTS = late(r"\\(?:text|mbox|textbf|textit|textrm|mathrm|operatorname)\s{0,3}\{([^{}]{0,80})\}")
+_LOOKS = late(rf"\\(?:{markup.STYLES})\s{{0,3}}(?=\{{)|{markup.DECLARED}")
+_BARS = late(r"\\[lr]?vert(?![A-Za-z])")
 # "Area = 12": what it is the value of.
-_LABEL = re.compile(
+_LABEL = late(
     r"\A\s{0,3}(?:\\(?:text|mathrm|mbox)\s?\{[^{}=]{1,40}\}|[A-Z][a-z]{3,20}(?:\s[a-z]{1,20}){0,3})\s{0,3}=\s?"
 )
-_UNIT = re.compile(r"(?<=[0-9})\]a-z])\s{0,3}\^?\s{0,3}(?:\\circ|\{\\circ\}|\\degree)(?![a-zA-Z])")
+_UNIT = late(r"(?<=[0-9})\]a-z])\s{0,3}\^?\s{0,3}(?:\\circ|\{\\circ\}|\\degree)(?![a-zA-Z])")
 _MEASURES = (
     "mm|cm|dm|km|mi|ft|in|yd|mg|kg|oz|lbs?|ml|cl|hrs?|min|sec|mph|kph|kmh|am|pm|cents?|degrees?|dollars?|inches|feet|"
     "meters?|metres?|miles?|hours?|minutes?|seconds?|days?|weeks?|years?|units?|euros?"
 )
 # A unit that is set as text, of one letter too.
-_WORDED_UNIT = re.compile(
+_WORDED_UNIT = late(
     r"(?<=[0-9A-Za-z)}])\s{0,3}\\(?:text|mbox|mathrm|textrm)\s?\{\s{0,3}(?:(?:square|cubic|sq\.?|cu\.?)\s)?"
     rf"(?:{_MEASURES}|[kcm]?m|k?g|[sLNJWV])\s?(?:\^\s?\{{?[0-9]\}}?)?\.?\}}\s{{0,3}}(?:\^\s?\{{?[0-9]\}}?)?\s{{0,3}}\Z"
 )
 # Units behind a number: known ones, or words of three letters or more that a space keeps apart.
-_TAIL = re.compile(
+_TAIL = late(
     rf"(?:(?<=[0-9}})])\s{{0,4}}(?:{_MEASURES})\b\.?|\s{{1,4}}(?:(?:square|cubic|sq\.?|cu\.?)\s)?[A-Za-z]{{3,20}}\b)"
     r"(?:\s[a-z]{1,20}){0,4}\s{0,3}(?:\^\s?\{?[0-9]\}?)?\.?\Z"
 )
-_THOUSANDS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3}){1,20}(?![0-9,])")
-_JOINED = re.compile(r"\{,\}|,\s{0,3}\\!\s{0,3}|\\!")
-_THIN = re.compile(r"\\[,;: ]|~|\\quad(?![a-zA-Z])|\\qquad(?![a-zA-Z])")
+_THOUSANDS = late(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3}){1,20}(?![0-9,])")
+_JOINED = late(r"\{,\}|,\s{0,3}\\!\s{0,3}|\\!")
+_THIN = late(r"\\[,;: ]|~|\\quad(?![a-zA-Z])|\\qquad(?![a-zA-Z])")
 # Units of one letter are told from variables by their quotient, as in 10 m/s.
-_RATE = re.compile(
+_RATE = late(
     r"(?<=[0-9})])\s{0,4}(?:[kcm]?m|mi|ft|[km]?g|[kM]?J|N|rad|L|mol|[kM]?W)\s?/\s?(?:m?s|min|hr?|[kcm]?m|[km]?g|L|mol|K)"
     r"\s{0,2}(?:\^\s?\{?[0-9]\}?)?\s?\Z"
 )
-_REPEATING = re.compile(r"([0-9]{0,20})\.([0-9]{0,20})\\overline\s{0,2}\{?([0-9]{1,20})\}?")
-_REALS = re.compile(r"\\(?:mathbb|Bbb)\s{0,3}(?:\{\s?R\s?\}|R(?![A-Za-z]))(?!\s?\^)")
+_REPEATING = late(r"([0-9]{0,20})\.([0-9]{0,20})\\overline\s{0,2}\{?([0-9]{1,20})\}?")
+_REALS = late(r"\\(?:mathbb|Bbb)\s{0,3}(?:\{\s?R\s?\}|R(?![A-Za-z]))(?!\s?\^)")
 Node = tuple[Any, ...]
 
 

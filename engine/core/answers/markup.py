@@ -9,7 +9,9 @@ import re
 import unicodedata
 from itertools import pairwise
 
-_TAG = re.compile(
+from engine.core.answers.patterns import late
+
+_TAG = late(
     # With a prefix of its model's, as in <seed:think>, or within bars.
     r"<\|?(?P<close>/)?(?!end_)(?:[a-z]{1,12}[:_])?(?:think|thinking|thoughts?|thought_process|thinking_process|reasoning|"
     r"analysis|rationale|reasons?|planning|scratchpad|reflection|chain_of_thought|cot|(?:inner|internal)_monologue|antthinking)\s?(?:\s[^<>]{0,80})?\|?>"
@@ -19,47 +21,47 @@ _TAG = re.compile(
     re.I,
 )
 _FINAL = "<|channel|>final<|message|>"
-_THOUGHT_CHANNEL = re.compile(r"<\|channel\|>(?:analysis|commentary)\b")
+_THOUGHT_CHANNEL = late(r"<\|channel\|>(?:analysis|commentary)\b")
 # The same with its marks lost.
-_BARE_CHANNEL = re.compile(r"\Aanalysis(?=[A-Z])")
+_BARE_CHANNEL = late(r"\Aanalysis(?=[A-Z])")
 _BARE_FINAL = "assistantfinal"
 # What a mark of its model puts in a box.
-_MODEL_BOX = re.compile(r"<\|begin_of_box\|>([^<>]{1,400})<\|end_of_box\|>")
-_STARTS = re.compile(
+_MODEL_BOX = late(r"<\|begin_of_box\|>([^<>]{1,400})<\|end_of_box\|>")
+_STARTS = late(
     r"<\|(?:im_start|start_header_id)\|>[ \t]*(?:assistant\b|(?!\w))\s*(?:<\|(?:im_sep|end_header_id)\|>)?"
     r"|<\|(?:(?:start|begin)\w{0,30}|assistant|message|im_sep|turn>model|chatbot_token)\|?>"
     r"|<(?:bos|start_of_turn|pad|unk|response)>(?:model\b)?|</response>|\[/?INST\]",
     re.I,
 )
-_ENDS = re.compile(
+_ENDS = late(
     # Any other mark between bars is one of another turn, of a tool or of an end.
     r"<\|[a-z_]{2,30}\|>"
     r"|<(?:end_of_turn|eos|endoftext|end_of_utterance|turn\||[a-z]{1,12}:eos)>|</s>|<\uff5cend\u2581of\u2581sentence\uff5c>"
     r"|\[INST\]|\[EOS\]|\[e~\[",
     re.I,
 )
-_LEADING = re.compile(rf"\A\s*+(?:(?:{_ENDS.pattern})\s*+)*+", re.I)
-_STRUCK = re.compile(r"</?s>")
+_LEADING = late(rf"\A\s*+(?:(?:{_ENDS.pattern})\s*+)*+", re.I)
+_STRUCK = late(r"</?s>")
 # Pairs of tags around a short text are emphasis; a tag alone may be what was asked for.
-_EMPHASIS = re.compile(
+_EMPHASIS = late(
     r"<(?P<tag>b|strong|i|em|u|mark|code|span|font|p|div|center|big|small|kbd|tt|ins|h[1-6]|li|pre|blockquote)(?:\s[^<>]{0,80})?>"
     r"(?P<held>[^<>]{1,400})</(?P=tag)>",
     re.I,
 )
 # Markdown's own: of "~~A~~ B" the B is left.
-_HIGHLIGHT = re.compile(r"(?<![\w=])==(?=\S)(?P<held>[^=\n]{1,200})(?<=\S)==(?![\w=])")
-_STRUCK_OUT = re.compile(
+_HIGHLIGHT = late(r"(?<![\w=])==(?=\S)(?P<held>[^=\n]{1,200})(?<=\S)==(?![\w=])")
+_STRUCK_OUT = late(
     r"(?<![\w~])~~(?=\S)[^~\n]{1,200}(?<=\S)~~(?![\w~])|<(?P<out>del|strike|s)>[^<>]{1,200}</(?P=out)>", re.I
 )
 # Signs that point at what follows on their line.
-_TICK = re.compile(
+_TICK = late(
     r"[\u2705\u2714\u2611\u27a1\u25b6\u2794\U0001f449\U0001f3af\U0001f4cc\U0001f4a1\u2b50\u2022]\ufe0f?[ \t]{0,3}"
     r"(?=[-\w$(\[*\\`\"'])"
 )
 # Labels between underscores are no part of a name.
-_LABEL = re.compile(r"(?<!\w)_{1,3}(?=[^\s_])([^_\n]{1,60}?)(?:(?<=[:0-9])_{1,3}(?!\w)|_{1,3}(?=\s?:))")
-_RAISED_TAG = re.compile(r"<sup>([^<>]{1,12})</sup>", re.I)
-_BREAK = re.compile(r"<br\s?/?>", re.I)
+_LABEL = late(r"(?<!\w)_{1,3}(?=[^\s_])([^_\n]{1,60}?)(?:(?<=[:0-9])_{1,3}(?!\w)|_{1,3}(?=\s?:))")
+_RAISED_TAG = late(r"<sup>([^<>]{1,12})</sup>", re.I)
+_BREAK = late(r"<br\s?/?>", re.I)
 
 _DASHES = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-"})
 _VULGAR = "\u00bc\u00bd\u00be\u2150\u2151\u2152\u2153\u2154\u2155\u2156\u2157\u2158\u2159\u215a\u215b\u215c\u215d\u215e"
@@ -97,28 +99,28 @@ _SPELLED = {
 _RAISED = {"\u2070": "0", "\u00b9": "1", "\u00b2": "2", "\u00b3": "3", "\u2071": "i", "\u207a": "+", "\u207b": "-"} | {
     chr(0x2070 + digit): str(digit) for digit in range(4, 10)
 }
-_POWER = re.compile(f"[{''.join(_RAISED)}]+")
+_POWER = late(f"[{''.join(_RAISED)}]+")
 
-_FRAC = re.compile(
+_FRAC = late(
     r"\\[dtc]?frac\s{0,4}(?:\{(?P<top>[^{}]{1,40})\}|(?P<t>[0-9]))\s{0,4}(?:\{(?P<below>[^{}]{1,40})\}|(?P<b>[0-9]))"
 )
-_OVER = re.compile(r"\{\s{0,4}([^{}]{1,40}?)\s{0,4}\\(over|choose)(?![A-Za-z])\s{0,4}([^{}]{1,40}?)\s{0,4}\}")
+_OVER = late(r"\{\s{0,4}([^{}]{1,40}?)\s{0,4}\\(over|choose)(?![A-Za-z])\s{0,4}([^{}]{1,40}?)\s{0,4}\}")
 STYLES = (
     "text|textbf|textit|textrm|textsf|texttt|textsc|textsl|textup|textmd|textnormal|emph|underline|uline|"
     "mathrm|mathbf|mathit|mathsf|mathtt|mathcal|mathfrak|boldsymbol|bm|pmb|mbox|hbox|operatorname"
 )
 """Commands of LaTeX that say how something looks and nothing else."""
-_STYLED = re.compile(rf"\\(?:{STYLES})\*?\s{{0,4}}\{{([^{{}}]{{0,200}})\}}")
-_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s{0,4}\{([^{}]{0,200})\}")
+_STYLED = late(rf"\\(?:{STYLES})\*?\s{{0,4}}\{{([^{{}}]{{0,200}})\}}")
+_BOX = late(r"\\(?:boxed|fbox|framebox)\s{0,4}\{([^{}]{0,200})\}")
 DECLARED = (
     r"\\(?:bf|rm|it|sf|tt|sc|em|bfseries|itshape|ttfamily|sffamily|large|Large|LARGE|huge|Huge)(?![A-Za-z])[ \t]?"
     r"|\\(?:text)?color(?:box)?\s?\{[^{}]{1,20}\}"
 )
-_DECLARED = re.compile(DECLARED)
-_GROUP = re.compile(rf"\{{(?:{DECLARED})+([^{{}}]{{0,200}})\}}|(?:{DECLARED})+\{{([^{{}}]{{0,200}})\}}")
+_DECLARED = late(DECLARED)
+_GROUP = late(rf"\{{(?:{DECLARED})+([^{{}}]{{0,200}})\}}|(?:{DECLARED})+\{{([^{{}}]{{0,200}})\}}")
 # A few plain words, numbers or a letter between a pair of signs.
 _HELD = r"\s?(?P<held>[-(]?[^\W_](?:[-\w (),.'\u2019%/]{0,60}[^\W_)])?[)]?[.!:]?)\s?"
-_PAIRS = re.compile(
+_PAIRS = late(
     r"(?<![\w\\$])(?:"
     + "|".join(
         f"{opening}{_HELD.replace('held', f'held{place}')}{closing}"
@@ -142,17 +144,17 @@ _PAIRS = re.compile(
 )
 _OPENING = frozenset("`_$\\\"'\u2018\u201c\u201e\u00ab\u300c\u300e")
 """What a pair begins with."""
-_COMMA = re.compile(r"\{,\}|,\s{0,3}\\!\s{0,3}|\\,(?=\s{0,2}[0-9]{3})")
-_SPACING = re.compile(
+_COMMA = late(r"\{,\}|,\s{0,3}\\!\s{0,3}|\\,(?=\s{0,2}[0-9]{3})")
+_SPACING = late(
     r"\\(?:left|right|displaystyle|bigl|bigr|big|Bigl|Bigr|Big|quad|qquad|circ|degree)(?![A-Za-z])"
     r"|\\[()\[\],;:! ]|\^\\circ|\^\{\\circ\}"
 )
-_TIMES = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])")
-_POWERS = re.compile(r"(?<=[0-9)])\*\*(?=[0-9(-])")
+_TIMES = late(r"\\(?:times|cdot|ast)(?![A-Za-z])")
+_POWERS = late(r"(?<=[0-9)])\*\*(?=[0-9(-])")
 # Between two numbers it is a range.
-_TILDE = re.compile(r"(?<![0-9])~|~(?![0-9])")
-_APPROX = re.compile(r"\\(?:approx|simeq|doteq)(?![A-Za-z])")
-_DIV = re.compile(r"\\div(?![A-Za-z])")
+_TILDE = late(r"(?<![0-9])~|~(?![0-9])")
+_APPROX = late(r"\\(?:approx|simeq|doteq)(?![A-Za-z])")
+_DIV = late(r"\\div(?![A-Za-z])")
 
 
 def visible(text: str) -> str:
@@ -202,8 +204,8 @@ def visible(text: str) -> str:
 
 
 # "Human: ..." where a model goes on with what it would be asked next.
-_NEXT_TURN = re.compile(r"\n\s{0,4}(?:Human:\s|###\s?(?:Instruction|Human|User|Input)s?\b:?|\n\s{0,4}User:\s)")
-_ESCAPED = re.compile(r"&lt;(/?[a-z_:|]{3,30})&gt;", re.I)
+_NEXT_TURN = late(r"\n\s{0,4}(?:Human:\s|###\s?(?:Instruction|Human|User|Input)s?\b:?|\n\s{0,4}User:\s)")
+_ESCAPED = late(r"&lt;(/?[a-z_:|]{3,30})&gt;", re.I)
 
 
 def _next_turn_cut(text: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from engine.core.answers import markup, words
+from engine.core.answers.patterns import late
 
 DIGITS = 120
 """Most digits of a number that is compared by value."""
@@ -73,7 +74,7 @@ _NUMERAL = rf"""
     | [0-9]{{1,3}}(?:\.[0-9]{{3}}){{2,40}}+(?![0-9])(?:,[0-9]{{1,120}}+)?
     | [0-9]{{1,3}}\.[0-9]{{3}},[0-9]{{1,120}}+
     | [0-9]{{0,300}}+(?:[.,](?=[0-9])[0-9]{{1,300}}+)?)(?<=[0-9])"""
-_TOKEN = re.compile(
+_TOKEN = late(
     rf"""
     (?P<front>(?<![0-9\\])%)?
     (?P<sign>(?<![\w)\]}}])[-+]{_SPACE}?)?
@@ -93,15 +94,15 @@ _TOKEN = re.compile(
     """,
     re.X,
 )
-_BEGINS = re.compile("[0-9.+%$\u00a3\u20ac\u00a5\u20b9U-]")
+_BEGINS = late("[0-9.+%$\u00a3\u20ac\u00a5\u20b9U-]")
 """What a number, or the date or range in its place, may begin with."""
 # Digits that go on where a numeral has ended: marks of thousands out of place, 1,2,3 or 1,234,56.
-_RUN = re.compile(r"[.,'_\u2019](?=[0-9])[0-9.,'_\u2019]{0,400}+(?<=[0-9])|[0-9]{1,400}+")
+_RUN = late(r"[.,'_\u2019](?=[0-9])[0-9.,'_\u2019]{0,400}+(?<=[0-9])|[0-9]{1,400}+")
 _MONTH = (
     r"(?:(?:jan|febr)uary|march|april|may|june|july|august|october|(?:sept|nov|dec)ember|"
     r"(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b\.?)"
 )
-_STRUCTURED = re.compile(
+_STRUCTURED = late(
     r"(?<![0-9.,])(?:[0-9]{1,4}(?P<mark>[-/.])[0-9]{1,2}(?P=mark)[0-9]{1,4}(?![0-9])(?!(?P=mark)[0-9])"
     r"|[0-9]{1,6}(?::[0-9]{1,6}){1,8}+|0[0-9]/[0-9]{1,4}(?![0-9])|[0-9]{1,2}/0[0-9](?![0-9])"
     r"|[0-9]{1,4}(?:\.[0-9]{1,4}){3,8}+"
@@ -109,36 +110,36 @@ _STRUCTURED = re.compile(
     rf"|(?<![a-z]){_MONTH}\s[0-9]{{1,2}}(?:st|nd|rd|th)?,?\s[0-9]{{4}}(?![0-9]))",
     re.I,
 )
-_BETWEEN = re.compile(
+_BETWEEN = late(
     r"\s{0,3}(?:-|\.\.\.?|~|\bto\b|\bthrough\b|\bbis\b|\b\u00e0\b|\u304b\u3089|\uc5d0\uc11c|\ubd80\ud130)\s{0,3}[$\u00a3\u20ac]?",
     re.I,
 )
-_FROM_TO = re.compile(r"\s?(?P<unit>[^\W\d_]{1,12})\s?(?:-|\bto\b|\bbis\b|\b\u00e0\b)\s?")
-_AND = re.compile(r"\s{0,3}(?:and|und|et|y|&)\s{0,3}[$\u00a3\u20ac]?", re.I)
+_FROM_TO = late(r"\s?(?P<unit>[^\W\d_]{1,12})\s?(?:-|\bto\b|\bbis\b|\b\u00e0\b)\s?")
+_AND = late(r"\s{0,3}(?:and|und|et|y|&)\s{0,3}[$\u00a3\u20ac]?", re.I)
 # Two quantities, "12 apples and 3 pears": what each counts, and the word between them.
 _COUNTED = r"(?:\s(?!(?:and|or|of|is|are|in|for|per|at|with|by|from|plus)\b)[^\W\d_]{1,20}){0,3}"
-_JOINT = re.compile(
+_JOINT = late(
     rf"(?P<unit>{_COUNTED})(?:,?\s(?:and|und|et|y|e|&|\u0438|plus|as well as|"
     r"(?P<either>or|oder|ou|o|lub|veya|\u0438\u043b\u0438))\s|"
     r"(?P<listed>,\s)|\s?(?:\u548c|\u4e0e|\u3068|\u3084|\uc640|\uacfc)\s?|\s?(?P<other>\u304b|\u6216\u8005?|\u307e\u305f\u306f|\ub610\ub294)\s?)"
     r"(?:also\s|another\s|about\s)?[$\u00a3\u20ac]?",
     re.I,
 )
-_ENDED = re.compile(rf"(?P<unit>{_COUNTED})[\s*_)\]}}$\"'`\u201d\u2019]{{0,4}}(?:[.;!?\u3002]|\n|\Z|\\\)|\s\()")
+_ENDED = late(rf"(?P<unit>{_COUNTED})[\s*_)\]}}$\"'`\u201d\u2019]{{0,4}}(?:[.;!?\u3002]|\n|\Z|\\\)|\s\()")
 _NO_UNIT = frozenset(
     {"each", "per", "more", "less", "fewer", "times", "steps", "step", "total", "left", "altogether", "apiece"}
 )
-_LIST = re.compile(r"\s{0,3}[,;]\s{0,3}(?:and\s{1,3}|or\s{1,3})?[$\u00a3\u20ac]?", re.I)
-_SENTENCE = re.compile(r"[.!?](?=\s)\s*|\n\s*")
-_ASIDE = re.compile(
+_LIST = late(r"\s{0,3}[,;]\s{0,3}(?:and\s{1,3}|or\s{1,3})?[$\u00a3\u20ac]?", re.I)
+_SENTENCE = late(r"[.!?](?=\s)\s*|\n\s*")
+_ASIDE = late(
     r"(?<!results )(?<!resulting )(?<!result )"
     r"\b(?:in|for|after|during|within|per|every|each|over|on|until|before|since)\s"
     r"(?:(?:the|a|an|all|first|next|last|these|those|his|her|their)\s){0,2}\Z",
     re.I,
 )
-_SAYS = re.compile(r"\b(?:is|are|be|was|equals|to|of|as|about|get|gives)\Z", re.I)
-_COMPOUND = re.compile(r"-[a-z]{3}")
-_OPENED = re.compile(r"\b(?:between|from|zwischen|entre)\b[^0-9.!?\n]{0,40}\Z", re.I)
+_SAYS = late(r"\b(?:is|are|be|was|equals|to|of|as|about|get|gives)\Z", re.I)
+_COMPOUND = late(r"-[a-z]{3}")
+_OPENED = late(r"\b(?:between|from|zwischen|entre)\b[^0-9.!?\n]{0,40}\Z", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,27 +250,25 @@ def _without_ordinals(text: str) -> str:
     return _POINT.sub(lambda point: "\n" if {int(point[1]) - 1, int(point[1]) + 1} & places else point[0], text)
 
 
-_POINT = re.compile(r"(?m)^[ \t*#>]{0,8}([0-9]{1,2})[.)][ \t]+(?=\S)")
+_POINT = late(r"(?m)^[ \t*#>]{0,8}([0-9]{1,2})[.)][ \t]+(?=\S)")
 # What counts a step, a case or a line and not what is asked for.
-_STEP = re.compile(
+_STEP = late(
     r"(?mi)^[ \t*#>_-]{0,8}(?:step|part|case|stage|phase|question|problem|example|round|figure|table|line|note)"
     r"[ \t]?#?[0-9]{1,3}[*_]{0,3}[ \t]?[:.)-]"
 )
 _SELF = ("onfidence", "ertainty", "ifficulty", "robability of being")
 # What a reply says of itself, as "confidence: 90" below its answer.
-_BESIDE = re.compile(
+_BESIDE = late(
     r"(?mi)^[ \t*_\"'<-]{0,6}(?:confidence|certainty|probability of being correct|difficulty)(?:[ _](?:score|"
     r"level|rating))?"
     r"[\"'*_> \t]{0,4}[:=>\uff1a][^\n]{0,80}$"
 )
-_RAISED = re.compile(r"(?<=[A-Za-z])\^\{?-?[0-9]\}?")
-_CONCLUDES = re.compile(r"=|\b(?:is|are|was|equals|makes?|gives|or|total)\b", re.I)
-_OUT_OF = re.compile(
-    r"(?<![0-9/.,])[0-9]{1,9}\s(?:[a-z]{1,20}\s)?(?:out\s)?of\s(?:the\s|every\s|those\s|these\s)?\Z", re.I
-)
+_RAISED = late(r"(?<=[A-Za-z])\^\{?-?[0-9]\}?")
+_CONCLUDES = late(r"=|\b(?:is|are|was|equals|makes?|gives|or|total)\b", re.I)
+_OUT_OF = late(r"(?<![0-9/.,])[0-9]{1,9}\s(?:[a-z]{1,20}\s)?(?:out\s)?of\s(?:the\s|every\s|those\s|these\s)?\Z", re.I)
 
 
-_OF = re.compile(
+_OF = late(
     r"\b(?:in|for|of|both|add(?:ing)?|divid(?:e|es|ing)|multipl(?:y|ies|ying)|subtract(?:ing)?)\s"
     r"(?:the\s)?(?:both\s)?(?:(?:two\s)?numbers\s|original\s)?\Z|\s\([^()\n]{0,40}\Z",
     re.I,

@@ -12,23 +12,24 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from engine.core.answers import choices, markup, verdicts
+from engine.core.answers.patterns import late
 from engine.core.answers.spelling import normalise, nothing_said, number_value, tidy
 from engine.core.answers.statements import LONGEST, Statement
 
-_SEVERAL = re.compile(
+_SEVERAL = late(
     r"\s{0,3}(?!N/A\b)(?:(?i:both|either|options?)\s)?\(?[A-Z]\)?(?:(?:\s?[,/;]\s?|\s?,?\s(?:or|and|&)\s)(?:option\s)?\(?(?P<last>[A-Z])(?![A-Za-z])\)?+){1,25}+"
     r"\s{0,2}(?:[.\]!}*;,]|\Z)"
 )
-_OR_LETTERED = re.compile(r"\s{0,3}\([A-Z]\)[^()]{1,120}\s{1,3}(?:or|o|ou|oder)\s{1,3}\((?P<last>[A-Z])\)[^()]{0,120}")
+_OR_LETTERED = late(r"\s{0,3}\([A-Z]\)[^()]{1,120}\s{1,3}(?:or|o|ou|oder)\s{1,3}\((?P<last>[A-Z])\)[^()]{0,120}")
 # "42 → B" and "42, option B": a value and its letter.
-_BEHIND = re.compile(
+_BEHIND = late(
     r"\W{0,6}[-$]?[0-9][^A-Z;\n]{0,40}?"
     r"(?:(?:\u2192|[-=]>)\s{0,2}|,\s(?:i\.e\.,?\s)?(?:option|choice)\s)[(*]{0,3}(?P<last>[A-Z])(?![A-Za-z])"
 )
-_EITHER = re.compile(r"\beither\b", re.I)
-_ITEM = re.compile(r"[\s*_>-]{0,8}\(?([A-Z])[).:]")
-_ITEMS = re.compile(rf"(?m)^{_ITEM.pattern}")
-_FURTHER = re.compile(
+_EITHER = late(r"\beither\b", re.I)
+_ITEM = late(r"[\s*_>-]{0,8}\(?([A-Z])[).:]")
+_ITEMS = late(rf"(?m)^{_ITEM.pattern}")
+_FURTHER = late(
     r"(?:,|\b(?:or|and)\b|[&/;])\s{0,3}(?:or\s|and\s|option\s)?\(([A-Z])\)|[(,;&/]\s{0,3}([A-Z])(?=\s{0,3}[,;&/)])"
 )
 
@@ -49,7 +50,7 @@ def letter_of_piece(piece: str, options: Sequence[str]) -> str | None:
     return letter or (choices.letter_by_text(tidy(piece) or "", options) if options else None)
 
 
-_WITH_TEXT = re.compile(
+_WITH_TEXT = late(
     r"[\s*_>#(\[\"'`$]{0,8}(?:[Oo]ption\s)?\(?(?P<letter>[A-Z])(?:[)\].:,*\s\u2013\u2014-]{1,4}|\s\()(?P<text>\S[^\n]*)"
 )
 
@@ -119,17 +120,17 @@ _IS_RIGHT_ELSEWHERE = (
     r"\s(?:является\s)?(?:правильн|верн)(?:ый|ая|ое|ым)|\s?\u662f(?:\u6b63\u786e|\u5bf9|\u6b63\u78ba)|"
     r"\s?(?:\u756a)?(?:\u304c|\u306f)(?:\u6b63\u89e3|\u6b63\u3057\u3044|\u6b63\u7b54|\u9069\u5207)|\s?(?:\ubc88)?(?:\uc774|\uac00)\s(?:\uc815\ub2f5|\ub9de|\uc815\ud655)"
 )
-_REVERSED = re.compile(
+_REVERSED = late(
     r"(?:\b(?:option|choice|answer|statement)\s{1,2})?[(*\"']{0,3}(?<![A-Za-z])(?P<letter>[A-Z])(?![A-Za-z'\u2019])"
     rf"(?:(?!\.\s[A-Z]\s)[)\]*\"':.]{{1,3}}(?P<text>[^.\n]{{0,80}}?))?(?:{_IS_RIGHT}|{_IS_BEST})"
 )
-_OTHER_LETTER = re.compile(r"\b[B-HJ-Z]\b")
+_OTHER_LETTER = late(r"\b[B-HJ-Z]\b")
 _PICK = (
     r"\b(?:choose|pick|select|prefer|(?:[Gg]o|[Gg]oing) with|opt for|vote for|settle on|left with|leaves(?: us with)?|"
     r"[Ii]t must (?:therefore )?be|[Cc]hange my (?:answer|choice) to|(?:[Ww]e|I) conclude)"
 )
 _IT_IS = r"(?:[Ii]t|[Tt]hat|[Tt]his)(?:'s|\u2019s| is| has to be| would be| should be)"
-_PICKED = re.compile(
+_PICKED = late(
     rf"(?:{_PICK}|\b(?:answer|answer choice|[Ss]elected:?|true is|(?:correct|right|best) one is|"
     rf"[Rr]ichtig ist|[Mm]y vote:|which is|(?:match|correspond|equal)(?:s|es|ing)?(?: to)?|{_IT_IS}))"
     r"\s(?:(?:the\s)?(?:option|choice|answer|letter|statement)\s)?"
@@ -147,7 +148,7 @@ _PICKED = re.compile(
     re.M,
 )
 # In other languages, looked for at the end of a reply alone: "Ich wähle B", "Quindi B.", "La opción B es correcta".
-_PICKED_ELSEWHERE = re.compile(
+_PICKED_ELSEWHERE = late(
     r"(?:\b(?:[Ww]\u00e4hle|[Ee]scolho|[Ee]lijo|[Ee]scojo|[Cc]hoisis|[Ss]celgo|[Kk]ies|[Ww]ybieram|[Вв]ыбираю|[Aa]lso|[Dd]aher|"
     r"[Ff]olglich|[Dd]onc|[Pp]or (?:lo )?tanto|[Aa]s\u00ed que|[Qq]uindi|[Pp]ortanto|[Ll]ogo|[Dd]us|[Zz]atem|"
     r"[Сс]ледовательно|[Зз]начит)|\ub530\ub77c\uc11c|\u6240\u4ee5|\u56e0\u6b64|\u3057\u305f\u304c\u3063\u3066)[,\u3001\uff0c]?\s?"
@@ -157,29 +158,29 @@ _PICKED_ELSEWHERE = re.compile(
     re.M,
 )
 # "I would not go with B": within the clause before the verb.
-_AGAINST = re.compile(r"\b(?:not|never|cannot|nor|\w{1,8}n['\u2019]t)\s[^.,;:!?\n]{0,24}\Z", re.I)
-_LONE = re.compile(
+_AGAINST = late(r"\b(?:not|never|cannot|nor|\w{1,8}n['\u2019]t)\s[^.,;:!?\n]{0,24}\Z", re.I)
+_LONE = late(
     r"(?m)^(?:[-+]\s)?[\s*_>#(\[\"'`$]*\(?(?P<letter>[A-Z])"
     r"(?:[)\].:}*]{1,3}(?!\s?(?:[Ww]rong|[Ii]ncorrect|[Ff]alse|[Nn]ot?\b))|[!;,]?\s*$|"
     r"(?<!I),?\s(?:because|since|due to)\b)"
 )
 # A last line that is nothing but an option.
-_LAST = re.compile(
+_LAST = late(
     r"(?:(?:the\s)?(?:option|choice|letter|answer|statement)\s[\"'(*]{0,3}(?P<named>[A-Z])[\"')*.]{0,4}"
     r"|[(\uff08\u3010{](?P<marked>[A-Za-z])[)\uff09\u3011}][.]?|(?P<letter>[A-Z])\s[-\u2013\u2014(][^\n]{1,60}|"
     r"(?P<comma>[B-HJ-Z]),\s[^\n]{1,40})",
     re.I,
 )
-_ALONE_AT_LAST = re.compile(r"[\s*_(\[]{0,4}(?P<letter>[A-Z])[)\]*_]{0,3}[.!]?[*_]{0,3}")
-MARKED = re.compile(r"\(\s?(?P<letter>[A-Z])\s?\)|\b[Oo]ption\s\(?(?P<named>[A-Z])\b")
-_ASKED = re.compile(r"(?:^|\n)\s{0,3}A:\s{0,3}[(*]{0,3}([A-Z])[)*.]{0,3}\Z")
+_ALONE_AT_LAST = late(r"[\s*_(\[]{0,4}(?P<letter>[A-Z])[)\]*_]{0,3}[.!]?[*_]{0,3}")
+MARKED = late(r"\(\s?(?P<letter>[A-Z])\s?\)|\b[Oo]ption\s\(?(?P<named>[A-Z])\b")
+_ASKED = late(r"(?:^|\n)\s{0,3}A:\s{0,3}[(*]{0,3}([A-Z])[)*.]{0,3}\Z")
 """A, as the answer of questions and answers."""
-_FENCED = re.compile(r"```[a-z]{0,10}\n([^`]{1,200})```\s*\Z")
-_ALONE = re.compile(r"[\s*_>#(\[\"'`$]{0,8}(?P<letter>[A-Z])(?:[)\].:*_`\"'$]{0,4}\s*$|(?=[)\].:}*]{1,3}\s))")
+_FENCED = late(r"```[a-z]{0,10}\n([^`]{1,200})```\s*\Z")
+_ALONE = late(r"[\s*_>#(\[\"'`$]{0,8}(?P<letter>[A-Z])(?:[)\].:*_`\"'$]{0,4}\s*$|(?=[)\].:}*]{1,3}\s))")
 
 
 # A reply that ends by saying that none of them is right.
-_NONE = re.compile(
+_NONE = late(
     r"\b(?:no (?:correct|right|valid|suitable) (?:answer|option|choice)|"
     r"none of (?:the|these|those)\s(?:\w{1,12}\s){0,3}(?:is|are|fits?|matche?s?|apply)\b)"
     r"[^.!?\n]{0,80}[.!]?\s*\Z",
@@ -218,7 +219,7 @@ def unstated(text: str, options: Sequence[str]) -> str | None:
 
 # "A) Incorrect", "- B: correct, as ...", "C ✓": options that are each called right or wrong.
 _TICKED, _CROSSED = "\u2713\u2714\u2705", "\u2717\u2718\u274c"
-_VERDICT = re.compile(
+_VERDICT = late(
     rf"(?:(?<![\s\S])|(?<=\n)|(?<=[.;,?!:{_TICKED}{_CROSSED}] ))[\s*_>|-]{{0,6}}(?:[Oo]ption\s|"
     rf"[Ii]s it\s)?\(?(?P<letter>[A-Z])\)?"
     r"[*_]{0,3}\s?[).:?|\u2013-]{0,2}[*_\s]{1,4}(?:(?:is|this is|is also)\s)?"
@@ -243,11 +244,11 @@ def _judged(text: str, options: Sequence[str]) -> str | None:
     return None if _NAMED.search(end, places[-1].end()) else right[0]
 
 
-_NAMED = re.compile(r"(?<![A-Za-z'\u2019])[B-HJ-Z](?![A-Za-z'\u2019])|\(A\)")
+_NAMED = late(r"(?<![A-Za-z'\u2019])[B-HJ-Z](?![A-Za-z'\u2019])|\(A\)")
 
 
 # What is said of an option on the way to another.
-_ONLY_SEEMS = re.compile(
+_ONLY_SEEMS = late(
     r"[)*\"']{0,3}\s(?:is|was|would|could|seems|looks|might|may|could|appears|sounds)\s(?:[^.!?\n]{1,80}?)\b(?:but|however|yet|although)\b"
 )
 
@@ -324,13 +325,13 @@ def _first_line(text: str, letters: str) -> str | None:
     return None if listed or numeral or answered else opened["letter"]
 
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s|\n")
+_SENTENCE = late(r"(?<=[.!?])\s|\n")
 _CLOSED = (
     r"(?=[\s*_\"'`)\]$]{0,6}(?:[.!?;,](?![0-9])|\n|\Z|\(|\s(?:because|since|as|over|for|due|but|not|rather|instead)\b"
     r"|\s?[-\u2013\u2014]\s))"
 )
 _OPENS = r"[\s*_\"'`(\[$:]{0,6}(?:the\s|an?\s)?[*_\"'`(\[$]{0,4}"
-_CONCLUDES = re.compile(
+_CONCLUDES = late(
     r"[\s*_>]{0,6}(?:so|thus|therefore|hence|consequently|overall|ultimately|in (?:conclusion|summary))\b", re.I
 )
 
@@ -422,7 +423,7 @@ def _option(said: str, options: Sequence[str]) -> str | None:
     return texts.letters.get(normalise(said)) if texts else None
 
 
-_BULLET = re.compile(r"^\s{0,8}(?:[-*\u2022+>#]{1,6}|=>|->|\u2192)\s")
+_BULLET = late(r"^\s{0,8}(?:[-*\u2022+>#]{1,6}|=>|->|\u2192)\s")
 
 
 def _bare(text: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.core.answers import bounds, choices, expressions, markup, numbers, picks, removed, verdicts, words
+from engine.core.answers.patterns import late
 from engine.core.answers.spelling import MAX_ANSWER, normalise, nothing_said, tidy, unpolite
 from engine.core.answers.statements import LONGEST, Statement, first_box, statements
 from engine.core.records import AnswerKind, Which
@@ -23,13 +24,13 @@ _LINE, _SHORT = 60, 40
 # Words of a text that explanations follow, in a reply that states none.
 _FEW = 4
 
-_FILLER = re.compile(
+_FILLER = late(
     r"(?:(?:therefore|thus|then|hence|simply|just|equal to|is|option|choice|given by|roughly|about)\b[\s,:]{0,3}|"
     r"(?-i:it is)\s)+",
     re.I,
 )
 # A statement that there is none.
-_UNKNOWN = re.compile(
+_UNKNOWN = late(
     r"[\s*_\"'`\u201c(\[$]{0,6}(?:(?:it|this|that|the\s\w{1,20})\s)?(?:is\s)?(?:unknown|undefined|undetermined|indeterminate|"
     r"unclear|none\b|n/a\b|insufficient|no (?:answer|solution)|"
     r"not (?:known|given|defined|possible|enough (?:information|data))|"
@@ -38,27 +39,27 @@ _UNKNOWN = re.compile(
     re.I,
 )
 # Where the clause that states a number ends: what follows explains it.
-_CLAUSE = re.compile(
+_CLAUSE = late(
     r"[.!?;](?=\s|$)(?!\s?[0-9]{1,9}+(?:[.,][0-9]{1,9}+)?+(?!\s?[a-zA-Z*/+=-]))|,\s(?=[A-Za-z])|\n|\s\((?=[a-zA-Z=])|"
     r"\s(?:because|since|as|so|but|not|which|check|rather than|instead of)\b",
     re.I,
 )
-_EQUALS = re.compile(r"\b(?:equals|equal to|gives)\b", re.I)
+_EQUALS = late(r"\b(?:equals|equal to|gives)\b", re.I)
 # "It is not 41", "41 is wrong".
-_NOT_THAT = re.compile(
+_NOT_THAT = late(
     r"\b(?:not|cannot be|can['\u2019]t be|isn['\u2019]t|never)\s[($*]{0,3}"
     r"(?:-?[0-9][0-9.,/]{0,20}(?<![.,])%?|[A-J](?=[).,;!?*\s]))[)*]{0,3}(?![A-Za-z0-9])|"
     r"(?<![\w.,-])-?[$]?[0-9][0-9.,/]{0,20}\s(?:is|was)\s(?:(?:also|clearly|definitely)\s)?"
     r"(?:wrong|incorrect|not (?:correct|right|true))\b",
     re.I,
 )
-_DENIES = re.compile(r"\bnot\s(?:the|an?|our|my|your)\s(?:\w{1,20}\s){0,2}(?:answer|solution|result)\b", re.I)
-_MATHS = re.compile(
+_DENIES = late(r"\bnot\s(?:the|an?|our|my|your)\s(?:\w{1,20}\s){0,2}(?:answer|solution|result)\b", re.I)
+_MATHS = late(
     r"\$\$([^$]{1,400})\$\$|(?<!\\)\$((?:\\.|[^$\n\\]){1,400})\$|\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)", re.S
 )
 _ARTICLES = frozenset({"a", "an", "the"})
-_BRACKETED = re.compile(r"\[\[[^\[\]0-9-]{0,20}([0-9][0-9,]{0,11})(?:\.0{1,4})?(?:\s[^\[\]0-9]{0,30})?\]\]")
-_BULLET = re.compile(r"^\s*(?:[-*\u2022]+|\(?\d{1,3}[.):]+|[Qq]\d{0,2}[:.])\s*")
+_BRACKETED = late(r"\[\[[^\[\]0-9-]{0,20}([0-9][0-9,]{0,11})(?:\.0{1,4})?(?:\s[^\[\]0-9]{0,30})?\]\]")
+_BULLET = late(r"^\s*(?:[-*\u2022]+|\(?\d{1,3}[.):]+|[Qq]\d{0,2}[:.])\s*")
 
 
 def extract(text: str, kind: AnswerKind, *, statement: Which = "last", options: Sequence[str] = ()) -> str | None:
@@ -89,7 +90,7 @@ def _mended(text: str) -> str | None:
     return tidy(markup.plain(said[0]["said"])) if said else None
 
 
-_MENDS = re.compile(
+_MENDS = late(
     r"(?:[.!?;,\u2026\n]|\s[-\u2013\u2014])[\s*_.\u2026-]{0,6}"
     r"(?:(?:(?:wait|no|hmm+|oops|correction|sorry|edit|(?:let me|i) correct (?:that|this|myself)|my mistake|"
     r"i was wrong|actually|"
@@ -103,7 +104,7 @@ _MENDS = re.compile(
     r"(?:(?<=\n)|(?=[.!][*_\s]|[.!]?[*_\"']{0,4}(?:\n|\Z)))",
     re.I,
 )
-_WITHDRAWN = re.compile(
+_WITHDRAWN = late(
     r"(?:[^\n.!?]|\.(?=[0-9])){1,80}[.!?\u2026]{1,3}\s{1,2}(?:(?:wait|no|hmm|oops|sorry|actually|but)[\s,.!\u2026-]{1,4}){0,3}"
     r"(?:that|this|it)(?:['\u2019]s|\sis|\swas)\s(?:wrong|incorrect|not (?:right|correct))\b",
     re.I,
@@ -296,11 +297,11 @@ def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: 
 
 
 # Where what explains a text begins: "Paris, because it is", "Paris rather than London".
-_TEXT_ENDS = re.compile(
+_TEXT_ENDS = late(
     r"(?<=\S)(?:,?\s(?:because|rather\sthan|instead\sof)\b|,\s(?:since|as|which|so)\s|,\s(?:and\s)?not\s)|"
     r"[.!?](?=\s+[\"\u201c(]?[A-Z])",
 )
-_ABBREVIATED = re.compile(
+_ABBREVIATED = late(
     r"(?:\b(?:mrs?|ms|dr|st|jr|sr|prof|rev|hon|gen|col|capt|lt|sgt|gov|sen|rep|inc|ltd|co|corp|dept|univ|est|fig|no|"
     r"vol|vs|etc|e\.?g|i\.?e|cf|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|ave|blvd|rd|mt|ft|ph\.?d|approx|[a-z])|"
     r"\.[a-z])\Z",
@@ -317,11 +318,11 @@ def _stated_text(line: str, most: int = _LINE) -> str:
     return line
 
 
-_ARITHMETIC = re.compile(r"[-+(]{0,3}[0-9.,]{1,40}(?:\s?[-+*/^]{1,2}\s?[-+(]{0,3}[0-9.,]{1,40}\)?){1,20}\s?=?")
+_ARITHMETIC = late(r"[-+(]{0,3}[0-9.,]{1,40}(?:\s?[-+*/^]{1,2}\s?[-+(]{0,3}[0-9.,]{1,40}\)?){1,20}\s?=?")
 # "A: Paris", as the answer of questions and answers.
-_ASKED = re.compile(r"(?:\A|(?:\A|\n)[ \t]{0,3}Q:[^\n]{1,400}\n)\s{0,3}A:[ \t]{1,3}(?P<said>[^\n]{1,400})\s*\Z")
-_FENCED = re.compile(r"\s{0,8}```[a-z]{0,10}\n([^`\n]{1,200})\n?```\s*\Z")
-_EMPTY = re.compile(r"[\s*#_]{0,8}(?:the\s)?(?:(?:final|correct)\s)?answer(?:\sis)?[\s*_:]{0,8}", re.I)
+_ASKED = late(r"(?:\A|(?:\A|\n)[ \t]{0,3}Q:[^\n]{1,400}\n)\s{0,3}A:[ \t]{1,3}(?P<said>[^\n]{1,400})\s*\Z")
+_FENCED = late(r"\s{0,8}```[a-z]{0,10}\n([^`\n]{1,200})\n?```\s*\Z")
+_EMPTY = late(r"[\s*#_]{0,8}(?:the\s)?(?:(?:final|correct)\s)?answer(?:\sis)?[\s*_:]{0,8}", re.I)
 
 
 def _undenied(text: str, every: Sequence[Statement]) -> str:
@@ -341,7 +342,7 @@ def _undenied(text: str, every: Sequence[Statement]) -> str:
 
 
 # "Total: seven", "Sum = twelve", "Ergebnis: sieben": a label and a number in words.
-_LABELLED = re.compile(
+_LABELLED = late(
     r"(?!(?:first|second|third|then|next|step|note|hint|point|part|question|q)\b)"
     r"(?:[^\W\d_]{1,20},?\s){0,4}[^\W\d_]{1,20}\s{0,2}[:=]\s{0,3}(?P<said>[^:=\d]{1,60})|"
     r"(?:so\s|thus\s|hence\s)?(?:the\s)?(?:\w{1,12}\s){0,2}(?:total|sum|result|count|number|product|difference|amount)"
@@ -349,7 +350,7 @@ _LABELLED = re.compile(
     re.I,
 )
 # Said outright, in the first or the last sentence of a reply.
-_NO_ANSWER = re.compile(
+_NO_ANSWER = late(
     r"\W{0,4}(?:(?:so|thus|therefore|hence|however|unfortunately|sorry|but|since|as),?\s){0,2}(?:"
     r"there(?:['\u2019]s|\s(?:is|are|exists?))\s(?:no|not an?)\s(?:(?:single|unique|correct|right|valid|definite|"
     r"definitive|"
@@ -368,7 +369,7 @@ _NO_ANSWER = re.compile(
     r"(?![^.!?\n]{0,40}\b(?:directly|yet|exactly|unless|until|alone|without (?:first|more steps))\b))",
     re.I,
 )
-_CONCLUDING = re.compile(
+_CONCLUDING = late(
     r"\b(?:so|thus|therefore|hence|in total|altogether)\b[^.!?\n]{0,200}[0-9]|"
     r"\n\s{0,4}[*_]{0,3}(?:A|final|total|sum|result)\s?[:=][^\n]{0,200}[0-9]",
     re.I,
@@ -431,19 +432,19 @@ def _number(piece: str) -> tuple[str | None, bool]:
     return first.spelled or None, True
 
 
-_BRACKETS = re.compile(r"[\s*_\"'`]{0,4}(?:\(([^()]{1,60})\)|\[([^][]{1,60})\])[\s*_\"'`.]{0,4}\Z")
-_WORDED_SIGN = re.compile(r"(^\s{0,3}(?:is\s|equals\s)?|=\s{0,3})(?:minus|negative)\s(?=[$\u00a3\u20ac]?[0-9])", re.I)
-_UNKNOWNS = re.compile(r"[0-9]\s?(?:,|;|\sor|\sand)\s?[a-zA-Z]\s?=")
-_EQUALITY = re.compile(r"(?<![<>!=])=(?!=)")
+_BRACKETS = late(r"[\s*_\"'`]{0,4}(?:\(([^()]{1,60})\)|\[([^][]{1,60})\])[\s*_\"'`.]{0,4}\Z")
+_WORDED_SIGN = late(r"(^\s{0,3}(?:is\s|equals\s)?|=\s{0,3})(?:minus|negative)\s(?=[$\u00a3\u20ac]?[0-9])", re.I)
+_UNKNOWNS = late(r"[0-9]\s?(?:,|;|\sor|\sand)\s?[a-zA-Z]\s?=")
+_EQUALITY = late(r"(?<![<>!=])=(?!=)")
 _GOES_ON = "\u3068|\u3084|\u304b|\u307e\u305f\u306f|\u304b\u3089|\ub610\ub294|\uc640|\uacfc|\uc5d0\uc11c|\ubd80\ud130"
-_UNSPACED = re.compile(
+_UNSPACED = late(
     rf"(?<=[0-9A-Za-z)%\]])(?!\s?(?:{_GOES_ON})\s?[0-9])\s?[\u3040-\u309f\u3131-\u318e\uac00-\ud7a3]{{1,12}}[\s\S]*\Z"
 )
 _UNIT = (
     r"(?:hours?|hrs?|h|minutes?|mins?|seconds?|secs?|days?|weeks?|months?|years?|feet|foot|ft|inch(?:es)?|pounds?|lbs?|"
     r"ounces?|oz|dollars?|cents?|kilometers?|km|met(?:er|re)s?|m|cm|kg|kilograms?|grams?|g|thousand|hundred|dozen)"
 )
-_COMPOUND = re.compile(
+_COMPOUND = late(
     rf"\s?{_UNIT}\b,?\s(?:and\s)?[0-9]{{1,12}}(?:\.[0-9]{{1,12}})?\s?(?:{_UNIT}|in(?=[\s.]{{0,3}}\Z))(?![A-Za-z])|\s(?:and\s)?[0-9]{{1,3}}\s(?:thousand|hundred|million)\b",
     re.I,
 )
@@ -471,7 +472,7 @@ def _delimited(piece: str, text: str, at: int) -> str:
 
 
 # "$x < -1$ or $x > 3$" is one answer.
-_OR_MATHS = re.compile(
+_OR_MATHS = late(
     r"\s?,?\s(?P<or>or|and)\s(?:\$(?P<said>[^$\n]{1,200})\$|\\\((?P<paren>[^\n]{1,200}?)\\\))(?=\s?(?:[.,;!]|\Z|\n|or\b|and\b))"
 )
 
@@ -494,13 +495,13 @@ def _concluded(text: str, last: re.Match[str]) -> str:
 
 
 # "Therefore, the solution set is".
-_SUBJECT = re.compile(
+_SUBJECT = late(
     r"\A(?:(?:therefore|so|thus|hence),?\s)?(?:the|its|our)\s(?:[a-z]{1,12}\s){1,4}(?:is|are|equals)\s(?=\S)", re.I
 )
-_EQUATION = re.compile(r"[^=]{0,80}(?:[xyz][^=A-Za-z\\]{0,20}[-+][^=]{0,40}[xyz]|[xyz]\^)[^=]{0,80}=[^=]{1,40}")
-_MATHS_OR = re.compile(r"(?:\$(?P<said>[^$\n]{1,200})\$|\\\((?P<paren>[^\n]{1,200}?)\\\))\s?,?\s(?P<or>or|and)\s\Z")
+_EQUATION = late(r"[^=]{0,80}(?:[xyz][^=A-Za-z\\]{0,20}[-+][^=]{0,40}[xyz]|[xyz]\^)[^=]{0,80}=[^=]{1,40}")
+_MATHS_OR = late(r"(?:\$(?P<said>[^$\n]{1,200})\$|\\\((?P<paren>[^\n]{1,200}?)\\\))\s?,?\s(?P<or>or|and)\s\Z")
 
-_QUOTED = re.compile(r"[\"\u201c]([^\"\u201c\u201d]{1,400})[\"\u201d]\.?")
+_QUOTED = late(r"[\"\u201c]([^\"\u201c\u201d]{1,400})[\"\u201d]\.?")
 
 
 def _expression(piece: str) -> str | None:

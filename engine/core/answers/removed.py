@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from datetime import date
 
+from engine.core.answers.patterns import late
+
 _OPENING = "\u27e8texts were removed on "
-_NOTE = re.compile(_OPENING + r"(\d{4}-\d\d-\d\d)\u27e9(?: (.*))?", re.DOTALL)
+_NOTE = late(_OPENING + r"(\d{4}-\d\d-\d\d)\u27e9(?: (.*))?", re.DOTALL)
 LIKE = f"{_OPENING}%"
 """The beginning of such a note, as SQL's `like` has it."""
 

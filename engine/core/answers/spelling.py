@@ -5,21 +5,21 @@ Linear in the text, by string work alone: a million digits cost no arithmetic.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from fractions import Fraction
 
 from engine.core.answers import numbers
+from engine.core.answers.patterns import late
 
 MAX_ANSWER = 400
 """Characters; anything longer is not an answer to a question with a short one."""
 _DIGITS = numbers.DIGITS
 _EXPONENT = 40
-_DECIMAL = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:e([+-]?[0-9]{1,4}))?")
-_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
-_RATIO = re.compile(r"([+-]?)([0-9]+) ?/ ?([0-9]+)")
-_MONEY = re.compile(r"([+-]?) ?\\?[$\u00a3\u20ac] ?(?=[-+.0-9])")
-_WRAPPED = re.compile(r"[(\[{<]([^()\[\]{}<>]*)[)\]}>]")
+_DECIMAL = late(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:e([+-]?[0-9]{1,4}))?")
+_THOUSANDS = late(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
+_RATIO = late(r"([+-]?)([0-9]+) ?/ ?([0-9]+)")
+_MONEY = late(r"([+-]?) ?\\?[$\u00a3\u20ac] ?(?=[-+.0-9])")
+_WRAPPED = late(r"[(\[{<]([^()\[\]{}<>]*)[)\]}>]")
 _ARTICLES = frozenset({"a", "an", "the"})
 _QUOTES = "\"'`*_~\u300c\u300d\u300e\u300f\u2018\u2019\u201c\u201d\u00ab\u00bb,;:!?"
 _DASHES = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-"})
@@ -113,7 +113,7 @@ def _spell(sign: str, whole: str, part: str, exponent: int) -> str | None:
     return f"-{number}" if sign == "-" and number != "0" else number
 
 
-_POLITE = re.compile(
+_POLITE = late(
     r"(?<=\S)(?:\u3067\u3059|\uc785\ub2c8\ub2e4|\uc774\uc5d0\uc694|\s\u0939\u0948|\solur|\s\u0627\u0633\u062a)?[\u3002\uff0e\u0964.]?\s?\Z"
 )
 
@@ -146,7 +146,7 @@ _NOTHINGS = {
     ),
     "no solution": r"(?:there (?:is|are) )?no (?:real )?solutions?(?: exists?)?",
 }
-_NOTHING = re.compile("|".join(f"(?P<n{place}>{said})" for place, said in enumerate(_NOTHINGS.values())))
+_NOTHING = late("|".join(f"(?P<n{place}>{said})" for place, said in enumerate(_NOTHINGS.values())))
 
 
 def nothing_said(text: str) -> str | None:

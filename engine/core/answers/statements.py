@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TypeVar
 
 from engine.core.answers import words
+from engine.core.answers.patterns import late
 from engine.core.answers.spelling import MAX_ANSWER
 
 LONGEST = MAX_ANSWER
@@ -37,15 +38,15 @@ _NOUNS = (
 _PLURAL = frozenset(("options", "choices", "alternatives", "statements", "responses"))
 _HAN_NOUNS = "选项|選項|選択肢"
 _CERTAIN = ("option", "choice", "alternative", "letter", "response")
-_RIGHT = re.compile(r"\b(?:correct|right|final)\s\Z", re.I)
-_NOT = re.compile(
+_RIGHT = late(r"\b(?:correct|right|final)\s\Z", re.I)
+_NOT = late(
     r"[^.:;!?\n]{0,60}?\b(?:is|are|was|would|should|will|can|could|does|do|must|may|might)(?:\s{0,3}not\b|n['\u2019]t\b|\s+never\b|not\b|(?<=can)['\u2019]t\b)"
     r"(?:\s(?:be|equal|have to be))?|[^.:;!?\n]{0,40}?\bisn['\u2019]t\b",
     re.I,
 )
 _BETWEEN = r"(?P<between>[\s*_\"'`)\]}(]{0,8}(?:[^.:;=!?\n\uff1a\u3002]{0,90}?))"
 # "The answer to the question "Is it so?" is no": what is quoted is the question.
-_QUOTED = re.compile(
+_QUOTED = late(
     r"\s(?:to|for|of)\s[^\"\u201c\u201d.:\n]{0,40}(?:\"[^\"\n]{1,300}\"|\u201c[^\u201c\u201d\n]{1,300}\u201d)(?=[\s,])"
 )
 _SIGNS = (
@@ -61,36 +62,36 @@ _COPULAS = (
     "ist|lautet|betr\u00e4gt|est|es|\u00e9|\u00e8|is|jest|to|\u00e4r|er|je|adalah|on|este|\u03b5\u03af\u03bd\u03b1\u03b9|l\u00e0|"
     "\u0939\u0948|ni|হল|হলো|\u0647\u064a|\u0647\u0648|\u044d\u0442\u043e|\u05d4\u05d9\u05d0|\u05d4\u05d5\u05d0"
 )
-_IS = re.compile(rf"{_BETWEEN}(?P<is>(?:{_BE})(?:\s*[:=])?|{_SIGNS})", re.I)
+_IS = late(rf"{_BETWEEN}(?P<is>(?:{_BE})(?:\s*[:=])?|{_SIGNS})", re.I)
 # Where the verb comes last, or is left out: "Cevap B", "उत्तर 42 है".
 _BESIDE = (
     r"(?<=[\s*_\"'`(\[])"
     r"(?=[\s*_\"'`(\[]{0,4}(?:[A-J\uff21-\uff2a](?![A-Za-z0-9'])|[-\u2212$\u20ac\u00a3]?\s?\d|\$|(?:yes|no)\b))"
 )
-_FOREIGN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:{_COPULAS})\b(?:\s*[:=])?|{_SIGNS}|{_BESIDE})", re.I)
-_NOUN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:ist|est|es|é|è|jest|to|är|adalah|este|is)\b|{_SIGNS})", re.I)
+_FOREIGN_IS = late(rf"{_BETWEEN}(?P<is>\b(?:{_COPULAS})\b(?:\s*[:=])?|{_SIGNS}|{_BESIDE})", re.I)
+_NOUN_IS = late(rf"{_BETWEEN}(?P<is>\b(?:ist|est|es|é|è|jest|to|är|adalah|este|is)\b|{_SIGNS})", re.I)
 # "Also ist die Antwort 42": the verb stands before it.
-_INVERTED = re.compile(r"\b(?:ist|lautet|is|jest|\u00e4r|er)\s(?:(?:die|das|der|het|de)\s)?(?:\w{1,20}\s)?\Z", re.I)
-_LEAD = re.compile(r"(?:[\s*_:`\uff1a]|(?<=\n)>|\\[\[(](?!\w)|\$\$(?=\s)){0,40}")
+_INVERTED = late(r"\b(?:ist|lautet|is|jest|\u00e4r|er)\s(?:(?:die|das|der|het|de)\s)?(?:\w{1,20}\s)?\Z", re.I)
+_LEAD = late(r"(?:[\s*_:`\uff1a]|(?<=\n)>|\\[\[(](?!\w)|\$\$(?=\s)){0,40}")
 # Before the marker: a verb ("to answer this"), a doubt ("if the answer is"), the wrong one.
-_VERB = re.compile(r"\b(?:to|can|cannot|could|should|must|we|you|i|ll|will|would|not|and|please)\s{1,3}\Z", re.I)
-_DOUBTED = re.compile(
+_VERB = late(r"\b(?:to|can|cannot|could|should|must|we|you|i|ll|will|would|not|and|please)\s{1,3}\Z", re.I)
+_DOUBTED = late(
     r"\b(?:if|whether|unless|suppose|supposing|assuming|assume|imagine)\s(?:that\s)?"
     r"(?:(?:the|an?|my|our|your|their|this)\s)?(?:\w{1,20}\s){0,2}\Z",
     re.I,
 )
-_DENIAL = re.compile(r"[\s*_:]{0,8}(?P<said>(?:not|never|neither|anything but)\s)", re.I)
+_DENIAL = late(r"[\s*_:]{0,8}(?P<said>(?:not|never|neither|anything but)\s)", re.I)
 # Of "is not", "is never", "cannot be": from where the words of the denial themselves begin.
-_DENYING = re.compile(r"(?:\bnot|\bnever|\bcan\s?not|\b\w{1,8}n['\u2019]t)\b(?:\s(?:be|equal|have to be))?\Z", re.I)
+_DENYING = late(r"(?:\bnot|\bnever|\bcan\s?not|\b\w{1,8}n['\u2019]t)\b(?:\s(?:be|equal|have to be))?\Z", re.I)
 # "To find the answer, we need to see what is ..."
-_CLAUSE = re.compile(r",\s(?:it|we|you|i|let|this|that|there|first|one|they)\b", re.I)
-_OTHER = re.compile(
+_CLAUSE = late(r",\s(?:it|we|you|i|let|this|that|there|first|one|they)\b", re.I)
+_OTHER = late(
     r"\b(?:incorrect|wrong|worst|other|another|previous|false|no|eliminated|remaining|these|those|following)\s(?:\w+\s)?\Z",
     re.I,
 )
 # Some lose the backslash.
-_BRACES = re.compile(r"\\[{}]|\\(?:boxed|fbox|framebox)\s{0,4}\{|(?<![A-Za-z\\])boxed\{|[{}]")
-_BARE_BOX = re.compile(r"\\boxed\s{1,3}([0-9A-Za-z]{1,40})")
+_BRACES = late(r"\\[{}]|\\(?:boxed|fbox|framebox)\s{0,4}\{|(?<![A-Za-z\\])boxed\{|[{}]")
+_BARE_BOX = late(r"\\boxed\s{1,3}([0-9A-Za-z]{1,40})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,22 +143,22 @@ _NAMED = "answer final_answer finalanswer final ans choice option letter result 
 _TAGGED = "|".join(rf"<{tag}(?:\s[^<>]{{0,80}})?>(?=(?:[^<]|<(?!/)){{0,{LONGEST}}}</{tag}>)" for tag in _NAMED.split())
 # Most letters of a text begin none of a hundred words: looked at first, that takes a third of the time.
 _FIRST = "".join(sorted({word[0] for word in f"{_WORDS}|ת|{_NOUNS}|{_UNSPACED}|{_HAN_NOUNS}".split("|")}))
-_MARKER = re.compile(
+_MARKER = late(
     rf"(?=[#\[<{_FIRST}])(?:####|\[\[|{_TAGGED}|"
     # An underscore parts words of a key, and so does a capital.
     rf"(?:\b|(?<=_)|(?<=\bfinal))(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))(?:\b|(?=_))|{_UNSPACED}|(?P<han>{_HAN_NOUNS}))",
     re.I,
 )
 # A line that is nothing but its marker: the answer stands below.
-_ABOVE = re.compile(r"[#*_>\s]{0,12}(?:(?:my|the|your|our)\s)?(?:(?:final|correct|right|best)\s)?\Z", re.I)
-_BELOW = re.compile(r"[ \t*_:\uff1a#]{0,8}\r?\n[\s*_>`]{0,8}(?=\S)")
+_ABOVE = late(r"[#*_>\s]{0,12}(?:(?:my|the|your|our)\s)?(?:(?:final|correct|right|best)\s)?\Z", re.I)
+_BELOW = late(r"[ \t*_:\uff1a#]{0,8}\r?\n[\s*_>`]{0,8}(?=\S)")
 # A correction says what is so instead of what was said before.
 _VALUE = (
     rf"(?:[$(*\u20ac\u00a3-]{{0,3}}[0-9][0-9.,/]{{0,20}}%?|{words.ENGLISH})"
     r"(?:\s(?!is|was|are|has)[a-z]{1,12}){0,2}(?:[.!]|\s?$)|"
     r"[(*]{0,3}[A-J][)*]{0,3}(?:[.!]|\s?$)|\*{0,2}(?:yes|no)\*{0,2}(?:[.!]|\s?$)"
 )
-_CORRECTED = re.compile(
+_CORRECTED = late(
     r"\b(?:actually|wait|no(?!\W{1,4}no\b)|hmm|correction|edit|sorry|oops|scratch that|i mean|make that|rather|"
     r"apologies)\b[\s,.:!\u2026\u2014-]{1,6}"
     r"(?:(?:no|wait|actually|sorry|i mean|that(?:'s|\u2019s| is| was) (?:wrong|not right|incorrect)|"
@@ -168,7 +169,7 @@ _CORRECTED = re.compile(
     re.I | re.M,
 )
 # "Die Antwort ist nicht 41", "答えは41ではありません": before or behind a number or a letter.
-_FOREIGN_NOT = re.compile(
+_FOREIGN_NOT = late(
     r"[^.;!?\n\u3002]{0,40}?(?:(?:\bnicht|\bn['\u2019]est\spas|\bno\ses|\bnon\s\u00e8|\bn\u00e3o\s\u00e9|\bniet|"
     r"\bnie(?:\sjest)?|\bне|\binte|"
     r"\bikke|不是|ليست?|\bbukan|không phải)[\s*_(\[$\"'`]{0,4}(?:[-\u2212]?\d|[A-J](?![A-Za-z]))|"
@@ -278,7 +279,7 @@ def _instead(text: str, start: int, end: int, noun: bool) -> Iterator[Statement]
         yield Statement(start, but.end(), _line(text, but.end()), noun=noun)
 
 
-_BUT = re.compile(
+_BUT = late(
     r"(?:[^.;!?\n]|\.(?=[0-9])){0,60}?(?:\bbut|,\s(?:so|hence|thus|therefore)|[,;](?=\sit(?:['\u2019]s|\sis)))\s"
     r"(?:rather\s|instead\s|(?:it|that)(?:'s|\sis|\smust be)\s)?"
 )
@@ -316,24 +317,24 @@ def _item(text: str, at: int) -> tuple[int, str] | None:
     return (points[0][0], ", ".join(point for _, point in points)) if short else None
 
 
-_POINT = re.compile(r"\n?[ \t>]{0,8}(?:[-*+\u2022]|\d{1,2}[.)])[ \t]{1,4}(?=\S)")
+_POINT = late(r"\n?[ \t>]{0,8}(?:[-*+\u2022]|\d{1,2}[.)])[ \t]{1,4}(?=\S)")
 _POINTS = 12
 _SHORT, _FEW = 30, 3
-_NOT_BELOW = re.compile(r"[-*#]{3}|[#|>]\s|step\b", re.I)
+_NOT_BELOW = late(r"[-*#]{3}|[#|>]\s|step\b", re.I)
 # "उत्तर 42 है", "Cevap 42 olur".
 _OF_VERB_LAST = frozenset(("उत्तर", "जवाब", "cevap", "cevabı", "yanıt", "yanıtı", "پاسخ", "جواب", "विकल्प"))
-_VERB_LAST = re.compile(
+_VERB_LAST = late(
     r"\s{1,2}(?P<said>(?!\s|[:=\uff1a]|-(?!\s?\d)|यह|है)[^\n:]{1,80}?)\s(?:है|हैं|होगा|olur|olacaktır|olmalıdır|است|می‌شود)[\s.।!*]{0,6}(?:\n|\Z)"
 )
-_DOTTED = re.compile(r"\.\s{1,3}")
-_KEY = re.compile(r"[\"'](?:[a-z]{1,12}_)?\Z", re.I)
-_QUOTED_VALUE = re.compile(r"(?:_[a-z]{1,12})?[\"']\s{0,3}:\s{0,3}", re.I)
+_DOTTED = late(r"\.\s{1,3}")
+_KEY = late(r"[\"'](?:[a-z]{1,12}_)?\Z", re.I)
+_QUOTED_VALUE = late(r"(?:_[a-z]{1,12})?[\"']\s{0,3}:\s{0,3}", re.I)
 # A row of a table: its first cell names the answer, the next is it.
-_ROW = re.compile(r"(?:\A|\n)[ \t]{0,4}\|[\s*_]{0,4}(?:(?:final|correct|the|my)\s){0,2}[\s*_]{0,4}\Z", re.I)
-_CELL = re.compile(r"[\s*_:]{0,6}\|(?P<said>[^|\n]{1,200})\|")
+_ROW = late(r"(?:\A|\n)[ \t]{0,4}\|[\s*_]{0,4}(?:(?:final|correct|the|my)\s){0,2}[\s*_]{0,4}\Z", re.I)
+_CELL = late(r"[\s*_:]{0,6}\|(?P<said>[^|\n]{1,200})\|")
 _IS_THE_SAID = r"\s(?:is|was|as)\s(?:therefore\s|thus\s|indeed\s)?(?:the|our|my)\s(?:(?:final|correct|right)\s)?\Z"
-_IS_THE = re.compile(_IS_THE_SAID)
-_BEFORE = re.compile(
+_IS_THE = late(_IS_THE_SAID)
+_BEFORE = late(
     r"(?<![^\s(*])(?P<said>(?:(?<![\s\S])|(?<=[.!?:,*(\n])|(?<=[.!?:,] )|(?<=[Ss]o )|(?<=hus )|(?<=[Hh]ence )|"
     rf"(?<=fore )){words.ENGLISH}|"
     r"(?:[-\u2212]?[$\u20ac]?[0-9][^\s:=]{0,40}(?:\s[a-z]{1,12})?|\$[^$\n]{1,40}\$|\\\([^\n]{1,40}?\\\)))"
@@ -361,10 +362,10 @@ def _scalar(text: str) -> str:
     return value if isinstance(value, str) else text.partition("\n")[0]
 
 
-_STRING = re.compile(r'"((?:[^"\\\n]|\\.){0,400})"')
-_SINGLE = re.compile(r"'((?:[^'\\\n]|\\.|'(?=\w)){0,400})'")
-_NOTHING = re.compile(r"(?:null|None|undefined|NaN)\b|\[\s*\]|\"\"")
-_TEX = re.compile(
+_STRING = late(r'"((?:[^"\\\n]|\\.){0,400})"')
+_SINGLE = late(r"'((?:[^'\\\n]|\\.|'(?=\w)){0,400})'")
+_NOTHING = late(r"(?:null|None|undefined|NaN)\b|\[\s*\]|\"\"")
+_TEX = late(
     r"(?<!\\)\\(?:beta|begin|binom|bar|boxed|big|bf|frac|fbox|floor|neq?\b|nu\b|nabla|not\b|rho|right|rm|rfloor|"
     r"text|times|theta|tan|tau|tfrac|to\b|underline|[^\"\\/bfnrtu])"
 )

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import re
 
+from engine.core.answers.patterns import late
 from engine.core.answers.statements import LONGEST
 
-YES_NO = re.compile(r"(?<![A-Za-z0-9_\u00c0-\u024f])(yes|no)(?![A-Za-z0-9_\u00c0-\u024f]|-\w|\.[0-9])", re.I)
-TRUE_FALSE = re.compile(r"(?<![A-Za-z0-9_])(yes|no|true|false)(?![A-Za-z0-9_])", re.I)
-_CALLED = re.compile(
+YES_NO = late(r"(?<![A-Za-z0-9_\u00c0-\u024f])(yes|no)(?![A-Za-z0-9_\u00c0-\u024f]|-\w|\.[0-9])", re.I)
+TRUE_FALSE = late(r"(?<![A-Za-z0-9_])(yes|no|true|false)(?![A-Za-z0-9_])", re.I)
+_CALLED = late(
     r"\b(?:the|this|that)\s(?:\w{1,20}\s)?(?:statement|claim|assertion|proposition|sentence|conclusion|hypothesis)\b"
     r"(?!\s(?:\(?[0-9]|one\b|two\b))[^.!?\n]{0,60}?\bis\s(?:therefore\s|thus\s|indeed\s|clearly\s)?(?P<not>not\s)?"
     r"(?P<said>true|false)\b(?=[\s*_\"'`]{0,4}(?:[.!,;]|\Z))",
     re.I,
 )
-_SIMPLY = re.compile(
+_SIMPLY = late(
     r"[\s*_]{0,4}(?:(?:so|thus|hence|therefore),?\s)?(?:it|this|that)(?:['\u2019]s|\sis|\sis(?P<not>n['\u2019]t|\snot))\s"
     r"(?P<said>true|false)[\s*_.!]{0,4}",
     re.I,
 )
 _SIGNS = " *_\"'`$\u2705\u2714\u2713\u274c\u2717\u2718\ufe0f"
-_FIRST_OF = re.compile(r"\b(?:first|second|third|other|initial|next|original)\s", re.I)
+_FIRST_OF = late(r"\b(?:first|second|third|other|initial|next|original)\s", re.I)
 # Before a yes or no that is the clause's own, and no word somebody else said.
-_STATES = re.compile(
+_STATES = late(
     r"(?:\A|[.!?\n:;,(\u2026\u2014]|\b(?:so|thus|hence|therefore|then|but|actually|again|indeed|now|and|is|be|a|clear|"
     r"definite|definitely|probably|likely|clearly|simply|(?:would|i|'d|to|\u2019d|can|must) say|answer|answers|"
     r"respond|responds|reply|choose|pick|with))"
@@ -37,13 +38,13 @@ _NO = (
     "nein|non|n\u00e3o|nee|nie|hay\u0131r|\u043d\u0435\u0442|\u043d\u0456|\u3044\u3044\u3048|\u4e0d\u662f|\u5426|\u4e0d\u5bf9|\u4e0d\u5c0d|\u4e0d|\uc544\ub2c8\uc624|\uc544\ub2c8\uc694|\u0644\u0627|\u0928\u0939\u0940\u0902|"
     "\u05dc\u05d0|\u062e\u06cc\u0631|\u03cc\u03c7\u03b9|ne|ei|nem|nej|nei|nu|tidak|hapana|না|కాదు|లేదు|kh\u00f4ng|\u0e44\u0e21\u0e48\u0e43\u0e0a\u0e48|\u0e44\u0e21\u0e48"
 )
-_ELSEWHERE = re.compile(
+_ELSEWHERE = late(
     rf"[\s*_\"'`(\u300c\u300e\u201c]{{0,4}}(?:(?P<yes>{_YES})|{_NO})[\s*_\"'`)\u300d\u300f\u201d]{{0,4}}"
     r"(?:\u3067\u3059|\uc785\ub2c8\ub2e4|'?d[\u0131i]r|\s?\u0939\u0948|\s?olur)?(?=[.,;:!\n\u3002\uff0c\uff01\u3001\u060c\u0964]|\Z)",
     re.I,
 )
 """Yes and no in the languages that `statements` knows an answer's word of."""
-EITHER = re.compile(
+EITHER = late(
     r"\b(?:n?either|both)\s\W{0,3}(?:yes|no|true|false)\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}(?:yes|no|true|false)\b|"
     r"\byes\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}\bno\b|\byes/no\b|\bno\b\W{0,5}\bor\b\W{0,5}\byes\b|"
     r"\btrue\b\W{0,5}\bor\b\W{0,5}\bfalse\b|"
@@ -53,7 +54,7 @@ EITHER = re.compile(
     re.I,
 )
 # "No it is not" says no, and "no one" does not.
-_GOES_ON = re.compile(r"\s(?:it|he|she|they|this|that|there|the|we|you|i|these|those|because|since|as|indeed)\b", re.I)
+_GOES_ON = late(r"\s(?:it|he|she|they|this|that|there|the|we|you|i|these|those|because|since|as|indeed)\b", re.I)
 
 
 def verdict(text: str) -> str | None:

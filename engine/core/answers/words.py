@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from engine.core.answers.patterns import late
+
 _UNITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
@@ -66,20 +68,20 @@ _ONE_WORD = (
 )
 ENGLISH = rf"(?i:(?:minus\s|negative\s)?(?:an?\s)?(?:{_ONE_WORD})(?:[\s-](?:and\s)?(?:{_ONE_WORD})){{0,9}}(?![\w-]))"
 """A number in words, as a part of other patterns; more is matched than is a number."""
-_GATE = re.compile(
+_GATE = late(
     "|".join((*_UNITS, *_TEENS, *(word[:-1] for word in _TENS), "zero|n[oa]ught|nil|hundred|half|dozen|fourty"))
     + "|".join(("", *_SCALES, *_PARTS)),
     re.I,
 )
 """Most texts have none of these."""
-_LEAD = re.compile(
+_LEAD = late(
     r"[\s*_\"'`($\u20ac\u00a3\[{\u201c]{0,6}(?:(?:exactly|precisely|approximately|approx\.?|about|around|roughly|nearly|"
     r"almost|only|just|simply|equal to|equals|minus|negative|a total of|the number|therefore|thus|that|it is|it's|"
     r"there (?:are|is|were|was|will be|would be)|(?:he|she|they|we|you|it) (?:has|have|had|got))\s){0,4}\Z",
     re.I,
 )
 # Behind "one", what is counted or nothing: "one of them", "one that fits" and "one another" name something.
-_ONE_IS_COUNTED = re.compile(
+_ONE_IS_COUNTED = late(
     r"(?:[\s*_\"'`)\]}$%.!,;:\u201d]{0,6}(?:\Z|\n|[.!;,(]\s?)|"
     r"\s(?!(?:of|or|that|which|who|whose|where|with|without|can|could|may|might|should|would|will|is|are|was|were|has|"
     r"must|in|on|at|by|for|from|to|and|another|things?|answers?|solutions?|questions?|ways?|reasons?|cases?|above|below|"
@@ -87,22 +89,22 @@ _ONE_IS_COUNTED = re.compile(
     re.I,
 )
 # "The two friends have seven apples": known already, and no answer.
-_KNOWN = re.compile(
+_KNOWN = late(
     r"\b(?:the|these|those|all|both|his|her|its|their|our|my|no|any|every|each|which|this|that|other|first|last)\s\Z",
     re.I,
 )
 # "The sum of two numbers", "more than seven".
-_RELATED = re.compile(r"\b(?:of|into|in|between|from|with|by|for|at|on|to|than|least|most|over|under|up)\s\Z", re.I)
-_LISTED = re.compile(r"(?:\b(?:or|and|to|plus|minus|negative|times)\s|[,/;]\s?|[-+=*]\s?)\Z", re.I)
-_SIGN = re.compile(r"\b(?:minus|negative)\s(?=[0-9])", re.I)
-_BESIDE = re.compile(r"[0-9]\s(?:or|and|to)\s\Z", re.I)
-_TIMES = re.compile(
+_RELATED = late(r"\b(?:of|into|in|between|from|with|by|for|at|on|to|than|least|most|over|under|up)\s\Z", re.I)
+_LISTED = late(r"(?:\b(?:or|and|to|plus|minus|negative|times)\s|[,/;]\s?|[-+=*]\s?)\Z", re.I)
+_SIGN = late(r"\b(?:minus|negative)\s(?=[0-9])", re.I)
+_BESIDE = late(r"[0-9]\s(?:or|and|to)\s\Z", re.I)
+_TIMES = late(
     r"[\s*_\"'`(\[]{0,6}(?:(?:exactly|only|just)\s)?(?P<times>twice|thrice)(?:\s(?:a|an|per|each|every)\s[a-z]{1,12})?"
     r"[\s*_\"'`)\].!]{0,6}",
     re.I,
 )
-_SENTENCE = re.compile(r"[.!?;](?=\s)|\n|(?<=[a-z])\s\((?=[0-9])")
-_BY_ITSELF = re.compile(
+_SENTENCE = late(r"[.!?;](?=\s)|\n|(?<=[a-z])\s\((?=[0-9])")
+_BY_ITSELF = late(
     r"(?:\s(?:square|cubic)\b)?(?:\s(?!(?:of|or|and)\b)[^\W\d_]{1,20})?(?:\s(?:in (?:total|all)|altogether))?"
     r"[\s*_\"'`)\].!\u3002]{0,8}",
     re.I,
@@ -172,7 +174,7 @@ _TABLE = {
 _HAN = {numeral: value for value, numeral in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "兩": 2}
 _HAN_TENS = {"十": 10, "百": 100, "千": 1000}
 _HAN_SCALES = {"万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
-_HAN_NUMBER = re.compile(rf"([{''.join([*_HAN, *_HAN_TENS, *_HAN_SCALES])}]{{1,16}})[个個つ名人元円只本枚]?")
+_HAN_NUMBER = late(rf"([{''.join([*_HAN, *_HAN_TENS, *_HAN_SCALES])}]{{1,16}})[个個つ名人元円只本枚]?")
 
 
 @lru_cache(maxsize=1)
