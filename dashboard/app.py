@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import moved
+from dashboard import assets, moved
 from dashboard.widgets import controls, modules, url_state, window
 
 HERE = Path(__file__).parent
@@ -25,9 +25,6 @@ PAGES = (
 
 UNLISTED = (("snapshot", "Snapshot", "snapshot"), ("thought", "Inside one thought", "thought"))
 """Pages that stand in no menu: a link leads there."""
-
-CHARTS = ("", "compare", "budgets", "tokens", "thought")
-"""Pages with figures."""
 
 
 def led(path: str) -> None:
@@ -55,7 +52,7 @@ title = page.title if page.title == "Budgetscope" else f"{page.title} · Budgets
 st.set_page_config(page_title=title, page_icon=str(HERE / "icon.svg"), layout="wide")
 st.logo(str(HERE / f"wordmark{'-dark' if controls.dark() else ''}.svg"), size="large")
 controls.dress()
-window.watch(charts=page.url_path in CHARTS)
+window.watch(charts=page.url_path in assets.CHARTS)
 modules.load()
 with modules.drawing():
     page.run()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import pytest
 from streamlit import config, file_util, runtime
 from streamlit.web.server.starlette import starlette_server
 
-from dashboard import server
+from dashboard import assets, server
 from dashboard.data import door
 from dashboard.server import Door
 from engine.cli import launch, serve
@@ -122,7 +125,7 @@ def test_only_names_of_this_server_are_answered_for_pages_and_websockets(
     bound: str, host: str, answered: bool, behind: Behind
 ) -> None:
     config.set_option("server.address", bound)
-    assert behind.ask("GET", "/", headers={"Host": host}).status_code == (200 if answered else 403)
+    assert behind.ask("GET", "/runs", headers={"Host": host}).status_code == (200 if answered else 403)
     assert behind.handshake(host=host) == ("accept" if answered else "close")
     assert len(behind.reached) == (2 if answered else 0)
 
@@ -306,3 +309,27 @@ def test_the_program_for_browsers_is_handed_out_whole_at_the_door_and_all_else_i
     assert len(behind.reached) == 5
     monkeypatch.setenv(serve.PRIVATE, "1")
     assert behind.ask("GET", address).status_code == 401, "what is private is looked at first"
+
+
+def test_a_page_with_figures_comes_with_what_starts_the_programs_that_draw_them(
+    behind: Behind, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    root = Path(file_util.get_static_dir())
+    own = (root / "index.html").read_text("utf-8")
+    for page in assets.CHARTS:
+        told = behind.ask("GET", f"/{page}")
+        assert {*map(str.strip, own.splitlines())} <= {*map(str.strip, told.text.splitlines())}, "all of its own"
+        assert told.headers["content-type"].startswith("text/html") and told.headers["cache-control"] == "no-cache"
+        parts = re.search(r"for \(const part of \[(.*)\]\)", told.text)
+        assert parts and len(names := json.loads(f"[{parts[1]}]")) == 1 + len(assets.BESIDE)
+        assert all((root / "static" / "js" / name).is_file() for name in names)
+    assert not behind.reached
+    for page in ("runs", "help", "compare/", "index.html"):
+        assert behind.ask("GET", f"/{page}").content == b"behind"
+    # A page or parts that this does not know are Streamlit's to hand out.
+    (tmp_path / "static" / "js").mkdir(parents=True)
+    (tmp_path / "index.html").write_text("<head></head><body></body>")
+    monkeypatch.setattr(file_util, "get_static_dir", lambda: str(tmp_path))
+    for name in ("_page", "_files"):
+        monkeypatch.setattr(assets, name, cache(getattr(assets, name).__wrapped__))
+    assert behind.ask("GET", "/").content == b"behind"
