@@ -17,7 +17,7 @@ from engine.analysis import stats
 from engine.analysis.stats import Estimate, Sample
 from engine.core import ids
 from engine.core.records import verdict_of
-from engine.store import deltas
+from engine.store import deltas, frames
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection
@@ -53,7 +53,7 @@ def judged(connection: Connection, asked: tuple[Sequence[str], Sequence[str]] | 
     `asked`: of these conditions, on these questions; None: of all."""
     deltas.scored(connection)
     conditions, questions = (None, None) if asked is None else map(list, asked)
-    frame: pl.DataFrame = connection.sql(_JUDGED, params=[conditions, questions]).pl()
+    frame = frames.read(connection.sql(_JUDGED, params=[conditions, questions]))
     keys = [ids.digest("a1", list(row))[3:15] for row in frame.select("task", "question_id", "answer").iter_rows()]
     return frame.insert_column(0, pl.Series("id", keys, dtype=pl.String))
 

@@ -13,6 +13,7 @@ import polars as pl
 from engine.analysis.majority_at_k import task_of
 from engine.core import answers, codec, names, text
 from engine.core.records import AnswerKind, Problem, Question
+from engine.store import frames
 from engine.tasks import named
 from engine.tasks.text_scorers import of_several
 
@@ -46,7 +47,7 @@ where q.question_id in (select unnest($1)) group by all order by 1"""
 def guessing(connection: Connection, tasks: Iterable[str], questions: frozenset[str] | None) -> dict[str, Guessing]:
     """By task, on these questions; None: on all that are stored."""
     wanted = sorted(tasks)
-    every: pl.DataFrame = connection.sql(_QUESTIONS, params=[wanted]).pl()
+    every = frames.read(connection.sql(_QUESTIONS, params=[wanted]))
     if questions is not None:
         every = every.filter(pl.col("question_id").is_in(pl.Series(sorted(questions), dtype=pl.String).implode()))
     own = {name: every.filter(task=name) for name in wanted}

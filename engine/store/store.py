@@ -22,7 +22,7 @@ from engine.core.errors import StoreError, UnknownName
 from engine.core.records import Attempt, Completion, End, Probe, Trial, TrialSpec
 from engine.core.rounds import Round, Stop
 from engine.core.text import FORMULA, NEXT_CELL
-from engine.store import deltas, parquet, rows, schema, tables
+from engine.store import deltas, frames, parquet, rows, schema, tables
 from engine.store.database import Database
 from engine.store.reply_keys import ReplyKeys, reply_keys
 from engine.store.sql import IS_LAST, LAST, Connection, of_last, quoted
@@ -377,7 +377,7 @@ class Store(Database):
         """Write a frame as `export` writes a table."""
         with self._written(path, format) as (connection, part):
             # Through Arrow, without a copy, and without duckdb having to know polars.
-            connection.register("given", frame.to_arrow())
+            frames.register(connection, "given", frame)
             # By the values' own types: a view has no layout of ours.
             kinds = connection.execute("describe select * from given").fetchall()
             _copied(connection, "given", [(name, kind) for name, kind, *_ in kinds], part, format)

@@ -20,7 +20,7 @@ from engine.core.answers import removed
 from engine.core.budget import Amount, Limits
 from engine.core.records import Price, Trial
 from engine.core.rounds import Round, Stop
-from engine.store import rows
+from engine.store import frames, rows
 from engine.store.sql import Connection, quoted
 
 Layout = list[tuple[str, str]]
@@ -70,7 +70,7 @@ def want(connection: Connection, ids: Iterable[str]) -> None:
     """From now on the view `wanted` (column `id`) has these."""
     import polars as pl
 
-    connection.register("wanted", pl.DataFrame({"id": list(ids)}, schema={"id": pl.String}).to_arrow())
+    frames.register(connection, "wanted", pl.DataFrame({"id": list(ids)}, schema={"id": pl.String}))
 
 
 def matching(connection: Connection, sql: str, ids: Iterable[str], parameters: Sequence[Any] = ()) -> list[codec.Row]:
@@ -109,7 +109,7 @@ def insert(connection: Connection, content: rows.Tables) -> None:
             # A lone surrogate somewhere; looked for only now, since nearly no text has one.
             clean = [{k: codec.storable(v) if isinstance(v, str) else v for k, v in row.items()} for row in fresh]
             frame = pl.DataFrame(_by_columns(clean, shape), schema=shape)
-        connection.register("fresh", frame.to_arrow())
+        frames.register(connection, "fresh", frame)
         if table in KEYS:
             stored = add(connection, table, "fresh")
             if stored and table == "completions":

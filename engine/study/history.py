@@ -21,6 +21,7 @@ from engine.core import replay
 from engine.core.budget import wall
 from engine.core.ids import request_of
 from engine.core.records import Call, Condition, Cut, Price, Spend
+from engine.store import frames
 from engine.store.deltas import FINAL_CUTS
 from engine.store.sql import Connection
 from engine.store.store import Store
@@ -82,17 +83,17 @@ def read(store: Store, conditions: Sequence[Condition], calls: float, free: froz
     with store.reading() as connection:
         if twins := _twins(connection, conditions):
             columns = ("condition_id", "place", "axis", "wall")
-            connection.register("twins", pl.DataFrame(twins, schema=columns, orient="row").to_arrow())
+            frames.register(connection, "twins", pl.DataFrame(twins, schema=columns, orient="row"))
             # So few rows that a run starts at once; the first by their hash are a random sample.
             questions = max(8, min(MOST_QUESTIONS, int(MOST_ROWS / max(1.0, calls))))
             rows = connection.execute(_CALLS, [questions]).fetchall()
-        connection.register("wanted", pl.DataFrame({"id": strategies}).to_arrow())
+        frames.register(connection, "wanted", pl.DataFrame({"id": strategies}))
         spread = {}
         for strategy, *squares in connection.execute(_SPREAD, [_ENOUGH]).fetchall():
             each, sent, got, total, work = ((square or 0.0) ** 0.5 for square in squares)
             # Money has the spread of all tokens: the query knows no price.
             spread[strategy] = dict(zip(QUANTITIES, (each, sent, got, total, total, work), strict=True))
-        connection.register("wanted", pl.DataFrame({"id": models}).to_arrow())
+        frames.register(connection, "wanted", pl.DataFrame({"id": models}))
         pace = dict(connection.execute(_PACE).fetchall())
         least, middle, most = connection.execute(_AROUND).fetchall()[0]
     around = Range() if middle is None else Range(middle, least / 2, most * 2)

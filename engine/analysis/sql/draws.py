@@ -21,7 +21,7 @@ import polars as pl
 from engine.analysis.majority_at_k import VOTING, answer_of, score_of
 from engine.analysis.sql import listings
 from engine.core.records import verdict_of
-from engine.store import deltas
+from engine.store import deltas, frames
 from engine.store.sql import IS_LAST, LAST
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def drawn(
     ((many,),) = connection.execute(_MANY.format(more=MOST + 1), [list(votes)]).fetchall()
     if many > MOST:
         return None
-    rows = connection.sql(_SOURCE, params=[list(single), list(votes)]).pl()
+    rows = frames.read(connection.sql(_SOURCE, params=[list(single), list(votes)]))
     if questions is not None:
         rows = rows.filter(pl.col("question_id").is_in(pl.Series(sorted(questions), dtype=pl.String).implode()))
     # Draws of every trial from 0 on without a gap, and over a condition's trials the fewest.
@@ -142,11 +142,11 @@ def drawn(
     ((last,),) = connection.execute("select coalesce(max(trial_no), 0) from steps").fetchall()
     steps: list[dict[str, Any]] = []
     for id in counts:
-        for row, answer, score in scored[id]:
-            if row["draw"] > 0:
+        for draw, answer, score in scored[id]:
+            if draw["draw"] > 0:
                 last += 1
-                tariff = homes.get((row["condition_no"], row["question_no"], row["repeat"]))
-                steps += _steps(row, answer, score or 0.0, {"trial_no": last, "tariff_no": tariff})
+                tariff = homes.get((draw["condition_no"], draw["question_no"], draw["repeat"]))
+                steps += _steps(draw, answer, score or 0.0, {"trial_no": last, "tariff_no": tariff})
     return Drawn(pl.DataFrame(steps, schema=dict.fromkeys(_COLUMNS, pl.Int64)), counts)
 
 

@@ -18,7 +18,7 @@ from engine.core import names
 from engine.core.answers import READER_VERSION
 from engine.core.errors import UnknownName
 from engine.core.records import Price
-from engine.store import deltas, tables
+from engine.store import deltas, frames, tables
 from engine.store.rows import price_of
 from engine.store.sql import IS_LAST, LAST, of_last
 
@@ -181,7 +181,7 @@ def transcript(connection: Connection, trial_id: str) -> pl.DataFrame:
 
 
 def _frame(connection: Connection, sql: str, *parameters: str | list[str]) -> pl.DataFrame:
-    frame: pl.DataFrame = connection.sql(sql, params=list(parameters)).pl()
+    frame = frames.read(connection.sql(sql, params=list(parameters)))
     return frame
 
 
@@ -279,12 +279,13 @@ def bill(connection: Connection, run_id: str | None, by: Sequence[str]) -> pl.Da
     money = ", ".join(
         f"if(sum({name}_unknown) > 0, null, try_cast(sum({name}) as bigint)) as {name}_pusd" for name in MONEY
     )
-    frame: pl.DataFrame = connection.sql(
+    bill = connection.sql(
         f"""{_BILL} select {keys}{"," if keys else ""} {counts}, {money}, sum(provider)::bigint as provider_pusd,
             sum(difference)::bigint as difference_pusd, coalesce(bool_or(assumed), false) as assumed
         from parts where $1 is null or run_id = $1 {f"group by {keys} order by {keys}" if keys else ""}""",
         params=[run_id],
-    ).pl()
+    )
+    frame = frames.read(bill)
     return frame.with_columns(_names(connection, frame)) if "model" in by else frame
 
 

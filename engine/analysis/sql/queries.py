@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.analysis.sql import prices
-from engine.store import deltas, tables
+from engine.store import deltas, frames, tables
 from engine.store.sql import IS_LAST, LAST, TURNS, each
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def read_sums(connection: Connection, grid: pl.DataFrame) -> pl.DataFrame:
     measures = each("@::double as @", *MEASURES)
     at = ", ".join(map(str, sorted(set(walls["budget"]))))
     sql = f"select condition_no, budget, question_no, {measures} from held where condition_no in ({which})"
-    frame: pl.DataFrame = connection.sql(f"{sql} and budget in ({at})").pl()
+    frame = frames.read(connection.sql(f"{sql} and budget in ({at})"))
     # A budget of one may be held of another that is not read there.
     return frame.join(walls, on=["condition_no", "budget"], how="semi", maintain_order="left")
 
@@ -81,7 +81,7 @@ def write_sums(connection: Connection, sums: pl.DataFrame, grid: pl.DataFrame) -
     numbers = ", ".join(str(number) for number in grid["condition_no"])
     upto = pl.lit(deltas.newest(connection), pl.Int32).alias("upto")
     for table, frame in (("held", sums), ("holdings", grid.select("condition_no", "axis", "budgets", upto))):
-        connection.register("fresh", frame.to_arrow())
+        frames.register(connection, "fresh", frame)
         connection.execute(f"delete from {table} where condition_no in ({numbers})")
         connection.execute(f"insert into {table} by name select * from fresh")
         connection.unregister("fresh")
@@ -289,8 +289,8 @@ class Rates(NamedTuple):
 
 def rates(connection: Connection, lens: pl.DataFrame) -> Rates:
     """Those of a lens, as `lens.table` has it. Apart from the readings: planning it takes a third as long as one."""
-    connection.register("lens", lens.to_arrow())
-    return Rates(connection.sql(_RATES).pl(), prices.tiered(connection, lens))
+    frames.register(connection, "lens", lens)
+    return Rates(frames.read(connection.sql(_RATES)), prices.tiered(connection, lens))
 
 
 def _reading(grid: pl.DataFrame, lens: Lens, rates: Rates, within: Within) -> str:
@@ -515,22 +515,22 @@ def facts(
 
 def questions(connection: Connection) -> pl.DataFrame:
     """What question_no stands for: question_id and cluster, the first id among those that ask the same."""
-    frame: pl.DataFrame = connection.sql(_QUESTIONS).pl()
+    frame = frames.read(connection.sql(_QUESTIONS))
     return frame
 
 
 def numbers(connection: Connection) -> pl.DataFrame:
     """What condition_no stands for."""
-    frame: pl.DataFrame = connection.sql(f"from {deltas.CONDITIONS}").pl()
+    frame = frames.read(connection.sql(f"from {deltas.CONDITIONS}"))
     return frame
 
 
 def _over(connection: Connection, grid: pl.DataFrame, rates: Rates, within: Within, sql: str) -> pl.DataFrame:
-    connection.register("grid", grid.to_arrow())
-    connection.register("rates", rates.table.to_arrow())
+    frames.register(connection, "grid", grid)
+    frames.register(connection, "rates", rates.table)
     if within.questions is not None:
-        connection.register("listed", within.questions.to_frame("question_no").to_arrow())
+        frames.register(connection, "listed", within.questions.to_frame("question_no"))
     if within.drawn is not None:
-        connection.register("drawn", within.drawn.to_arrow())
-    frame: pl.DataFrame = connection.sql(sql).pl()
+        frames.register(connection, "drawn", within.drawn)
+    frame = frames.read(connection.sql(sql))
     return frame

@@ -15,6 +15,7 @@ import polars as pl
 
 from engine.analysis.stats import Sums, mean_interval
 from engine.core import names
+from engine.store import frames
 from engine.store.sql import IS_LAST, LAST, of_last
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def token_roles(
     """Columns `ROLE_SCHEMA`: of each condition a row for all calls, then one a role, the dearest first.
 
     `questions`: by task, those that count; None: all that a condition answered."""
-    frame: pl.DataFrame = connection.sql(of_last(connection, _SQL), params=[condition_ids]).pl()
+    frame = frames.read(connection.sql(of_last(connection, _SQL), params=[condition_ids]))
     rows = []
     for (condition,), part in frame.group_by(["condition_id"], maintain_order=True):
         if questions is not None:

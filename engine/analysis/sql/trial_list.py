@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.core import codec, replay
 from engine.core.records import Axis, Trial
-from engine.store import deltas, tables
+from engine.store import deltas, frames, tables
 from engine.store.sql import IS_LAST, LAST, of_last
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _read(connection: Connection, condition_id: str, axis: Axis, budget: int | N
 
     key = tables.row_name(connection)
     kind = {"key": pl.Int64 if key == "rowid" else pl.String, "fate": pl.String, "exhausted": pl.Boolean}
-    connection.register("fresh", pl.DataFrame(list(_replayed(connection, key, axis, budget)), schema=kind).to_arrow())
+    frames.register(connection, "fresh", pl.DataFrame(list(_replayed(connection, key, axis, budget)), schema=kind))
     connection.execute("create temp table replayed as from fresh")
     # Copied by now; a registered frame would be kept alive by the connection.
     connection.unregister("fresh")

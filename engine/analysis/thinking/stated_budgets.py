@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from engine.analysis import stats
 from engine.analysis.stats import Estimate, Floats, Sums
 from engine.core.answers import bracketed_integer, estimate_in
+from engine.store import frames
 
 if TYPE_CHECKING:
     from engine.analysis.reader import Row
@@ -75,7 +76,7 @@ def trials(connection: Connection, told: Sequence[Row]) -> pl.DataFrame:
     model was to state its budget and no number can be read: it was told none.
     """
     ids = [row["condition_id"] for row in told]
-    calls = connection.sql(_CALLS, params=[ids, ESTIMATE]).pl()
+    calls = frames.read(connection.sql(_CALLS, params=[ids, ESTIMATE]))
     by_id = {row["condition_id"]: row for row in told}
     rows: list[dict[str, Any]] = []
     for (name, *_), part in calls.group_by("condition_id", "question_id", "repeat", maintain_order=True):

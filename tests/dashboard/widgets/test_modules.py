@@ -20,7 +20,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 seen, draw = [], st.plotly_chart
-st.plotly_chart = lambda *args, **more: (seen.append("pandas" in sys.modules), draw(*args, **more))[1]
+st.plotly_chart = lambda *args, **more: (seen.append({"pandas", "pyarrow"} & {*sys.modules}), draw(*args, **more))[1]
 app = AppTest.from_file("dashboard/app.py", default_timeout=120).run()
 print(seen, "pandas" in sys.modules, len(app.dataframe), len(app.exception))
 """
@@ -31,7 +31,7 @@ def test_the_first_figure_waits_for_nothing_that_tables_alone_need() -> None:
     environment = {**os.environ, "BUDGETSCOPE_DB": str(ROOT / "results.duckdb")}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, text=True, check=True, **pipes)  # type: ignore[call-overload]
-    assert done.stdout.strip() == "[False] True 1 0"
+    assert done.stdout.strip() == "[set()] True 1 0"
 
 
 @pytest.fixture
