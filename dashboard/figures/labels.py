@@ -137,19 +137,20 @@ class _Tries:
         cost = 1.1 * (1 - (offset * prefer[:, None]).sum(-1) / np.hypot(offset[..., 0], offset[..., 1]))
         cost += 0.055 * np.maximum(0, self.gap - 12)
         cost += 3 * outside + 40 * ~self.inside
-        if scene.marks:
-            marks = np.array(scene.marks, np.float32)
-            near = np.clip(marks[None, None, :, :2], low[:, :, None], high[:, :, None])
-            apart = np.hypot(*np.moveaxis(near - marks[None, None, :, :2], -1, 0))
-            touched = np.asarray((apart < marks[None, None, :, 2] + 0.5).sum(-1), np.float32)
-            cost += 9 * touched + 4 * self._marks_passed(marks)
+        # Of a thousand marks and curves most are out of the reach of a label.
+        for one, (own_low, own_high) in enumerate(zip(low, high, strict=True)):
+            cost[one] += self._marked(one, own_low, own_high, np.array(scene.marks, np.float32).reshape(-1, 3))
         # Bars bring their own price, nothing may cover a block.
         for lines, price in ((scene.bars, None), (scene.blocks, BLOCKED)):
-            if lines:
-                bars = np.array(lines, np.float32)
-                start, end = np.minimum(bars[:, :2], bars[:, 2:4]), np.maximum(bars[:, :2], bars[:, 2:4])
-                hit = (low[:, :, None] < end).all(-1) & (high[:, :, None] > start).all(-1)
-                cost += hit @ (bars[:, 4] if price is None else np.full(len(bars), price, np.float32))
+            if not lines:
+                continue
+            bars = np.array(lines, np.float32)
+            start, end = np.minimum(bars[:, :2], bars[:, 2:4]), np.maximum(bars[:, :2], bars[:, 2:4])
+            prices = bars[:, 4] if price is None else np.full(len(bars), price, np.float32)
+            for one, (own_low, own_high) in enumerate(zip(low, high, strict=True)):
+                near = (own_low.min(0) < end).all(-1) & (own_high.max(0) > start).all(-1)
+                hit = (own_low[:, None] < end[near]).all(-1) & (own_high[:, None] > start[near]).all(-1)
+                cost[one] += hit @ prices[near]
         cost = np.asarray(cost, np.float32)
         # Stable, so that equal costs fall out alike on every machine.
         best, rows = np.argsort(cost, axis=1, kind="stable")[:, :KEPT], np.arange(len(asks))[:, None]
@@ -157,15 +158,23 @@ class _Tries:
         self.boxes, self.centre, self.gap = self.boxes[rows, best], self.centre[rows, best], self.gap[rows, best]
         self.inside = self.inside[rows, best]
 
-    def _marks_passed(self, marks: Floats) -> Floats:
-        """Marks a leader runs through, its own left out; short gaps have no leader."""
-        along, start = (self.centre - self.anchor[:, None])[:, :, None], self.anchor[:, None, None]
-        to = marks[None, None, :, :2] - start
+    def _marked(self, one: int, low: Floats, high: Floats, marks: Floats) -> Floats:
+        """What the marks under a label cost at each of its places, and those its leader runs through, its own left out;
+        short gaps have no leader."""
+        start = self.anchor[one]
+        room = marks[:, 2:] + 1
+        reached = (marks[:, :2] > np.minimum(low.min(0), start) - room) & (
+            marks[:, :2] < np.maximum(high.max(0), start) + room
+        )
+        marks = marks[reached.all(-1)]
+        near = np.clip(marks[None, :, :2], low[:, None], high[:, None])
+        touched = np.hypot(*np.moveaxis(near - marks[None, :, :2], -1, 0)) < marks[:, 2] + 0.5
+        along, to = (self.centre[one] - start)[:, None], marks[None, :, :2] - start
         share = np.clip((to * along).sum(-1) / np.maximum((along * along).sum(-1), 1e-6), 0, 1)
         apart = np.hypot(*np.moveaxis(to - share[..., None] * along, -1, 0))
         own = np.hypot(*np.moveaxis(to, -1, 0)) < 0.5
-        passed = ((apart < marks[None, None, :, 2] + 1) & ~own).sum(-1)
-        return np.asarray(passed * (self.gap > LEADER), np.float32)
+        passed = ((apart < marks[:, 2] + 1) & ~own).sum(-1) * (self.gap[one] > LEADER)
+        return np.asarray(9 * touched.sum(-1) + 4 * passed, np.float32)
 
     def conflicts(self) -> Floats:
         """Cost of every pair of places of different labels, (labels * kept) squared."""
