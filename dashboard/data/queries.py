@@ -124,7 +124,7 @@ def models(db: Database) -> Models:
     """The models prices are stored of, with the newest one each."""
     from engine.analysis.sql.listings import newest
 
-    listed = results(db.path).snapshots()
+    listed = results(db.path).snapshots(counted=False)
     names, stored = dict(sorted(listed.select("name", "model").unique().rows())), newest(listed)
     return Models(tuple(names), tuple((name, stored[of]) for name, of in names.items() if of in stored))
 

@@ -214,15 +214,17 @@ class Lists:
             questions = None if within is None else sorted(within.questions)
             return listings.failures(read.connection, [row["condition_id"] for row in rows], questions)
 
-    def snapshots(self) -> pl.DataFrame:
+    def snapshots(self, *, counted: bool = True) -> pl.DataFrame:
         """Prices stored with trials, one row per snapshot and model, a model's newest first.
 
         Columns: name (what studies call it), model (identity), the rates in pico-dollars per token, source, as_of,
         assumed, snapshot_id, n_trials, first_used and last_used (naive UTC, null: no trial is left), and tiers: the
-        rates by threshold, the base first, with the fee of a request; empty for a price of one rate.
+        rates by threshold, the base first, with the fee of a request; empty for a price of one rate. `counted`: False
+        leaves n_trials, first_used and last_used out, for which all trials are gone through.
         """
         with self._reading(STORED) as read:
-            return listings.snapshots(read.connection)
+            frame = listings.snapshots(read.connection, counted)
+            return frame if counted else frame.drop("n_trials", "first_used", "last_used")
 
     def older(self, **filters: Any) -> list[str]:
         """What is to be said of conditions that an older version of the reading of answers read; empty: there are none.

@@ -15,25 +15,28 @@ from engine.analysis.majority_at_k import answer_of, kind_of, score_of
 from engine.core.answers import removed
 from engine.core.records import AnswerKind, Message, Prompt
 from engine.store import tables
-from engine.store.sql import IS_LAST, LAST, of_last
+from engine.store.sql import IS_LAST, LAST, early, of_last
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.store.sql import Connection
 
+    _Wanted = Mapping[str, list[str] | None]
+
 # What failed or was stopped thought things that were never judged.
 _ENDED = f"""
 with ended as (
     select repeat, question_id, t.{{key}} as key, attempt, condition_id from trials t {LAST}
-    where {IS_LAST} and "end" in ('finished', 'exhausted') and condition_id in (select unnest($conditions))
+    where {IS_LAST} and {{early}} and "end" in ('finished', 'exhausted')
+        and condition_id in (select unnest($conditions))
         and ($questions::varchar[] is null or question_id in (select unnest($questions::varchar[]))))"""
 # Where the few lie is found first: ids of all would be read for theirs.
 _TOLD = f"""
 create or replace temp table told as {_ENDED}, few as ({{some}})
 select l.repeat, l.question_id, t.trial_id, t.attempt, {{flush}}, l.condition_id, t.framing_id
 from few l join trials t on t.{{key}} = l.key and t.attempt = l.attempt"""
-_MORE = f"{_ENDED} select condition_id from ended group by 1 having count(*) > {{trials}}"
+_AT_LEAST = f"{_ENDED} select condition_id from ended group by 1 having count(*) >= {{trials}}"
 _ALL = "from ended"
 # By repeat, then by question: the least so many are kept while reading, and the others never sorted.
 _FIRST = """select unnest(least, recursive := true)
@@ -123,24 +126,38 @@ def chains(
     short, trials = [*found], most
     more = ("" if keys is None else _KEYS) + _ORDER
     while short:
-        some = _ALL if trials is None else _FIRST.format(trials=trials)
-        calls = _told(connection, some, {"conditions": short, "questions": asked})
+        wanted = {"conditions": short, "questions": asked}
+        if trials is None:
+            calls = _told(connection, _ALL, wanted)
+        else:
+            calls = _told(connection, _FIRST.format(trials=trials), wanted, _early(connection, wanted, trials))
         found |= _read(connection.execute(_CHAINS + _FROM.format(about=_ABOUT, calls=calls) + more, only), short)
         if most is None or trials is None:
             break
         # Of a model that shows none of its thoughts the first trials tell.
         least = 0 if trials == most else 1
         if short := [each for each in short if least <= len(visible(found[each])) < most]:
-            sql = of_last(connection, _MORE.format(key=tables.row_name(connection), trials=trials))
-            left = connection.execute(sql, {"conditions": short, "questions": asked})
-            short = [condition for (condition,) in left.fetchall()]
+            wanted = {"conditions": short, "questions": asked}
+            short = _with(connection, wanted, trials + 1, _early(connection, wanted, trials + 1))
         trials *= _GROWTH
     return found
 
 
-def _told(connection: Connection, some: str, wanted: Mapping[str, list[str] | None]) -> str:
+def _early(connection: Connection, wanted: _Wanted, trials: int) -> str:
+    """Of which repeats each of the conditions has so many trials that ended; see `sql.early`."""
+    many = len(wanted["conditions"] or ())
+    return early(connection, lambda first: len(_with(connection, wanted, trials, first)) == many)
+
+
+def _with(connection: Connection, wanted: _Wanted, trials: int, first: str) -> list[str]:
+    """The conditions that have so many trials that ended."""
+    sql = of_last(connection, _AT_LEAST.format(key=tables.row_name(connection), trials=trials, early=first))
+    return [condition for (condition,) in connection.execute(sql, wanted).fetchall()]
+
+
+def _told(connection: Connection, some: str, wanted: _Wanted, first: str = "true") -> str:
     """Put the trials whose thoughts are read into `told`; the relation of their calls, and of others."""
-    sql = _TOLD.format(key=tables.row_name(connection), some=some, flush=tables.flush(connection, "t"))
+    sql = _TOLD.format(key=tables.row_name(connection), some=some, flush=tables.flush(connection, "t"), early=first)
     connection.execute(of_last(connection, sql), wanted)
     return tables.of_flushes("calls", "*", tables.near(connection, "told"))
 

@@ -189,7 +189,7 @@ def _frame(connection: Connection, sql: str, *parameters: str | list[str]) -> pl
 _SNAPSHOTS = """
 with used as (
     select snapshot_id, count(*) as n_trials, min(started_at) as first_used, max(started_at) as last_used
-    from trials group by snapshot_id)
+    from trials where {which} group by snapshot_id)
 select p.model, p.input_pusd, p.output_pusd, p.cached_pusd, p.cache_write_pusd, p.source, p.as_of,
     coalesce(p.assumed, false) as assumed, p.snapshot_id, coalesce(u.n_trials, 0) as n_trials, u.first_used,
     u.last_used, coalesce((
@@ -199,10 +199,15 @@ from prices p left join used u using (snapshot_id)
 order by p.model, last_used desc nulls last, p.snapshot_id"""
 
 
-def snapshots(connection: Connection) -> pl.DataFrame:
+# The order of one is known without its uses.
+_OF_SEVERAL = """snapshot_id in (
+    select snapshot_id from prices where model in (select model from prices group by model having count(*) > 1))"""
+
+
+def snapshots(connection: Connection, counted: bool = True) -> pl.DataFrame:
     """One row per stored snapshot and model, the newest of a model first; see `Results.snapshots`."""
     prices.stand_in(connection)
-    frame = _frame(connection, _SNAPSHOTS)
+    frame = _frame(connection, _SNAPSHOTS.format(which="true" if counted else _OF_SEVERAL))
     return frame.insert_column(0, _names(connection, frame))
 
 

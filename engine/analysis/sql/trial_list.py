@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.core import codec, replay
 from engine.core.records import Axis, Trial
 from engine.store import deltas, frames, tables
-from engine.store.sql import IS_LAST, LAST, of_last
+from engine.store.sql import IS_LAST, LAST, early, of_last
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection
@@ -180,16 +180,24 @@ def trial_page(
 
 
 def first_trials(connection: Connection, condition_id: str, n: int, questions: frozenset[str] | None) -> list[Trial]:
-    """The first `n` trials of a condition in the order of its list; `questions`: only of these, None: of all.
+    """The first `n` trials of a condition, one of every question before the second of any; `questions`: only of these,
+    None: of all.
 
     Reads how none of the others stands, so it costs the same in a list of any length."""
-    key = tables.row_name(connection)
+    key, asked = tables.row_name(connection), None if questions is None else [*questions]
     # Where they lie is found first: ids of all would be read to put them in order.
-    sql = f"""select t.{key} from trials t {LAST} where {IS_LAST} and condition_id = ?
+    sql = of_last(
+        connection,
+        f"""select t.{key} from trials t {LAST} where {IS_LAST} and {{early}} and condition_id = ?
         and (?::varchar[] is null or question_id in (select unnest(?::varchar[])))
-        order by question_id, repeat, t.{key} limit {n:d}"""
-    asked = None if questions is None else [*questions]
-    first = [own for (own,) in connection.execute(of_last(connection, sql), [condition_id, asked, asked]).fetchall()]
+        order by repeat, question_id, t.{key} limit {n:d}""",
+    )
+
+    def found(repeats: str) -> list[object]:
+        rows = connection.execute(sql.format(early=repeats), [condition_id, asked, asked]).fetchall()
+        return [own for (own,) in rows]
+
+    first = found(early(connection, lambda repeats: len(found(repeats)) == n))
     names, whole = _names(connection, key, first), _whole(connection, key, first)
     return [whole[names[own].trial_id] for own in first]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,17 +75,22 @@ def test_every_trial_stands_at_every_budget_as_reading_it_alone_says(
     assert listed.chosen == (fitting[0] if fitting else None)
 
 
-def test_the_first_few_are_those_the_list_begins_with(db: Path, conditions: list[dict[str, Any]]) -> None:
+def test_the_first_few_are_one_of_every_question_before_the_second_of_any(
+    db: Path, conditions: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    shutil.copy(db, repeated := tmp_path / "repeated.duckdb")
+    with duckdb.connect(str(repeated)) as connection:
+        connection.execute("update trials set repeat = rowid % 3 * 20")
     # Of every strategy, task and model some: what differs between the others is nothing a list looks at.
-    for row in conditions[::5]:
-        whole = one_by_one(db, row["condition_id"])
-        last = frozenset({whole[-1].spec.question.question_id})
-        with Store(db).reading() as connection:
-            first = trial_list.first_trials(connection, row["condition_id"], 3, None)
-        with Store(db).reading() as connection:
-            narrowed = trial_list.first_trials(connection, row["condition_id"], 3, last)
-        assert first == whole[:3]
-        assert narrowed == [trial for trial in whole if trial.spec.question.question_id in last][:3]
+    for each, row in product((db, repeated), conditions[::5]):
+        whole = sorted(one_by_one(each, row["condition_id"]), key=lambda trial: trial.spec.repeat)
+        some = frozenset({whole[-1].spec.question.question_id})
+        theirs = [trial for trial in whole if trial.spec.question.question_id in some]
+        for n in (1, 3, len(whole), len(whole) + 1):
+            with Store(each).reading() as connection:
+                assert trial_list.first_trials(connection, row["condition_id"], n, None) == whole[:n]
+            with Store(each).reading() as connection:
+                assert trial_list.first_trials(connection, row["condition_id"], n, some) == theirs[:n]
 
 
 def test_pages_follow_each_other_and_a_link_to_any_trial_opens_its_page(

@@ -154,6 +154,13 @@ def test_as_many_thoughts_are_read_as_are_wanted_and_they_are_the_first_of_all(d
         keys = {chain.key for chain in every[2:4]}
         assert results.chains(condition, keys=keys) == [chain for chain in every if chain.key in keys]
         assert results.n_chains(condition) == (len(every), len(visible(every))) == (9, 9)
+    # So they are where each question was asked again and again.
+    shutil.copy(db, tmp_path / "repeated.duckdb")
+    with duckdb.connect(str(tmp_path / "repeated.duckdb")) as connection:
+        connection.execute("update trials set repeat = rowid % 3 * 20")
+    for condition in results.conditions()["condition_id"]:
+        every = engine.open(tmp_path / "repeated.duckdb").chains(condition)
+        assert all(engine.open(tmp_path / "repeated.duckdb").chains(condition, most=n) == every[:n] for n in (1, 4, 8))
     # Where the first are hidden, later ones are looked for.
     last = every[-1]
     shutil.copy(db, tmp_path / "hidden.duckdb")
