@@ -6,6 +6,7 @@ llama.cpp is started by the first text of a local model; where it cannot be had 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import streamlit as st
@@ -17,6 +18,13 @@ from engine.models.tokens import call_tokens, text_size, tokenizers
 from engine.models.tokens.call_tokens import Strip
 from engine.models.tokens.text_size import Fit, Premium
 from engine.models.tokens.tokenizers import Cut
+
+
+def begin(model: str) -> None:
+    """Load the encoding of a model's texts, which takes half a second once; that of a local one is with its file."""
+    if not model.startswith("local/"):
+        with suppress(BudgetscopeError):
+            tokenizers.open_tokenizer(model)
 
 
 @st.cache_data(max_entries=512, show_spinner="Cutting into tokens …")

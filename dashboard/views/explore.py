@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import polars as pl
 import streamlit as st
 
-from dashboard import figures
-from dashboard.data import frozen, infos, lens, queries
+from dashboard import figures, ready
+from dashboard.data import cuts, frozen, infos, lens, queries
 from dashboard.figures import Handles
 from dashboard.text import tables
 from dashboard.widgets import controls, panel, price_panel, url_state
@@ -278,6 +279,10 @@ def render() -> None:
         )
         return frozen.of(db, selection, wish.handles, at, query)
 
+    if chosen:
+        # The panel leads to its answers.
+        model = str(rows[chosen]["model"])
+        ready.ahead(db, ("answers", model), [partial(cuts.begin, model)])
     link = url_state.address(VIEW, params)
     controls.share(
         VIEW, frame, params, lambda: frozen.as_page(view(), link), lambda: frozen.freeze(db, view()), "explore.figure"

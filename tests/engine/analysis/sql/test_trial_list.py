@@ -82,11 +82,11 @@ def test_the_first_few_are_one_of_every_question_before_the_second_of_any(
     with duckdb.connect(str(repeated)) as connection:
         connection.execute("update trials set repeat = rowid % 3 * 20")
     # Of every strategy, task and model some: what differs between the others is nothing a list looks at.
-    for each, row in product((db, repeated), conditions[::5]):
+    for each, row in product((db, repeated), conditions[::8]):
         whole = sorted(one_by_one(each, row["condition_id"]), key=lambda trial: trial.spec.repeat)
         some = frozenset({whole[-1].spec.question.question_id})
         theirs = [trial for trial in whole if trial.spec.question.question_id in some]
-        for n in (1, 3, len(whole), len(whole) + 1):
+        for n in (3, len(whole) + 1):
             with Store(each).reading() as connection:
                 assert trial_list.first_trials(connection, row["condition_id"], n, None) == whole[:n]
             with Store(each).reading() as connection:
