@@ -4,8 +4,8 @@ memory, also when the process is killed. Waiting for a disk takes a run of one t
 And one thread for each instance of DuckDB: tests run on all processors already, and a query over a few thousand rows is
 planned for several threads before there turns out to be work for one.
 
-And memory that is given back is kept for who asks next: a plan of DuckDB's is a hundred thousand small pieces, and of all
-but seven of a size the C library would look for a better place each time.
+And what a process reads as it starts: freed memory that is kept at hand for who asks next, since a plan of DuckDB's is a
+hundred thousand small pieces, and one thread for products of matrices, as the dashboard has it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ def files() -> None:
     instances.OPEN.update(fsync_mode="none", threads="1")
 
 
-def memory() -> None:
-    """Processes started from now on, workers of the tests among them, keep 2,000 free pieces of each small size at hand
-    in every thread, where glibc hands memory out: DuckDB takes a twelfth less of a processor. It reads this as it starts."""
+def started() -> None:
+    """Processes started from now on, workers of the tests among them, take a twentieth less of a processor."""
+    # Free pieces of each small size and thread, where glibc hands memory out; of seven, its own number, most are gone.
     os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.tcache_count=2000")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _written(_: object) -> None:
