@@ -21,6 +21,7 @@ os.environ["BUDGETSCOPE_NO_TOKEN"] = "1"
 effort.load()
 parsing.alone()
 hasty.files()
+hasty.started()
 new_files.copied()
 instances.shared()
 

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from engine.core import memory
+
 MODULES = (
     "numpy",
     "polars",
@@ -65,6 +67,8 @@ def tables() -> None:
         if not _tables.is_set():
             for name in TABLES:
                 importlib.import_module(name)
+            # Streamlit collects garbage behind every run of a page, and would walk through all of this each time.
+            memory.keep()
             _tables.set()
         if mine:
             _drawing.add(threading.get_ident())
