@@ -159,7 +159,7 @@ def frontier_info(
     named = tuple(touches or (len(curves) <= MANY and room != "phone") for touches in touching)
     ground = Ground.of(points, path, x_scale, y_scale, box)
     asked = chips(handles.most, handles.least, x_scale, y_scale, ground, money=lens.money)
-    line_names = baseline_tags(blind, handles.most, x_scale, y_scale, ground, chips=asked)
+    line_names = baseline_tags(blind, (handles.most, handles.least), x_scale, y_scale, ground, chips=asked)
     questions = [int(row["n_questions"] or 0) for row in shown]
     conditions = {p.condition_id for p in points}
     return FrontierInfo(

@@ -296,18 +296,26 @@ def table(
     chosen, None where it was let go, and `row` is the one chosen now."""
     modules.tables()
     columns: dict[str, Any] = {}
+    for name in [name for name, kind in frame.schema.items() if kind.is_numeric() and frame[name].null_count()]:
+        # The browser writes in a pale ink what is missing: where that is all there is, it is a word and not a gap.
+        if frame[name].null_count() == frame.height:
+            frame = frame.with_columns(frame[name].cast(str).fill_null(fmt.UNKNOWN))
+            columns[name] = st.column_config.TextColumn(alignment="right")
     shown: Any = frame
     numeric = [name for name, kind in frame.schema.items() if kind.is_numeric()]
+    # Only where the others are read by scrolling does it pay.
+    pinned = frame.columns[:1] if narrow() or frame.width > WIDE else []
+    columns |= {name: st.column_config.TextColumn(pinned=True) for name in pinned}
     # A pandas style costs a call a cell.
     if frame.height * frame.width > MOST_WORDED:
-        columns = {name: st.column_config.NumberColumn(format="localized") for name in numeric}
-    elif numeric:
+        columns |= {name: st.column_config.NumberColumn(format="localized") for name in numeric if name not in pinned}
+    elif numeric or pinned:
         # A style says each number as sentences do, and the column still sorts by value.
         n = int(frame["Questions"].max() or 0) if "Questions" in frame.columns else None  # type: ignore[arg-type]
-        shown = frame.to_pandas().style.format({name: spoken(name, n) for name in numeric}, na_rep=fmt.UNKNOWN)
-    # A pinned column is drawn in a paler ink: only where the others are read by scrolling does it pay.
-    if frame.columns and (narrow() or frame.width > WIDE):
-        columns[frame.columns[0]] = st.column_config.TextColumn(pinned=True)
+        words = {name: spoken(name, n) for name in numeric}
+        # A pinned cell is drawn at 60%: of black or white that is 4.5:1 and more, of the text's ink it is not.
+        ink = f"color: {theme.ink_on(theme.inks(dark()).background)}"
+        shown = frame.to_pandas().style.format(words, na_rep=fmt.UNKNOWN).map(lambda _: ink, subset=pinned)
     more: dict[str, Any] = {}
     if pick is not None and key is not None:
         st.session_state[key] = {"selection": {"rows": [] if row is None else [row], "columns": [], "cells": []}}
