@@ -246,11 +246,11 @@ def _measures(cells: Sequence[Row], frame: pl.DataFrame | None) -> list[Row]:
     rows = frame.drop_nulls(["budget", "accuracy"]).sort("budget").to_dicts()
     # Where under half of the questions are still observed, those are no fair sample: the curve ends.
     most, condition_id = max((row["n"] or 0 for row in rows), default=0), str(cells[0]["condition_id"])
-    seen = [row | {"condition_id": condition_id} for row in rows if 2 * (row["n"] or 0) >= most]
+    seen: list[Row] = [row | {"condition_id": condition_id} for row in rows if 2 * (row["n"] or 0) >= most]
     # A frame has a row where something changes; what was bought last holds up to the budget it ran under.
     top = max((cell["budget"] for cell in cells if cell["budget"] is not None), default=0)
     if seen and len(seen) == len(rows) and not seen[-1]["n_censored"] and seen[-1]["budget"] < top:
-        seen.append(seen[-1] | {"budget": top})
+        seen.append({**seen[-1], "budget": top})
     return seen
 
 

@@ -222,7 +222,9 @@ def _page(
     )
     with st.container(border=True, key="bars"):
         controls.chart(figures.forest_figure(info), "compare.figure", VIEW, finding)
-    controls.caption(differences.caption(compared[_of()].whole, base.row, others[_of()].row), capital=True)
+    pair_of = (base.row, others[_of()].row)
+    said = (tables.cell_name(pair_of[0], called), tables.cell_name(pair_of[1], called))
+    controls.caption(differences.caption(compared[_of()].whole, *pair_of, said), capital=True)
     with st.container(key="halves"):
         left, right = st.columns(2, gap="medium")
     with left, st.container(border=True):
