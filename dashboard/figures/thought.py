@@ -176,7 +176,7 @@ def thought_figure(info: ThoughtInfo) -> go.Figure:
             | {"ticklen": 4, "tickcolor": inks.axis, "showline": True, "linecolor": inks.axis}
             | {"tickvals": [value for value, _ in ticks], "ticktext": [words for _, words in ticks]},
             "yaxis": axis
-            | {"domain": [TOPS, 1], "range": [-0.02 * ceiling, ceiling], "gridcolor": inks.grid}
+            | {"domain": [TOPS, 1], "range": [-0.02 * ceiling, 1.02 * ceiling], "gridcolor": inks.grid}
             | {"tickvals": [n * step for n in range(round(ceiling / step) + 1)], "tickformat": ".0%"},
             "yaxis2": axis | {"domain": [0, BARS], "range": [0, tallest * 1.3], "showgrid": False, "visible": False},
             "shapes": shapes,

@@ -54,7 +54,7 @@ PARAMS = (
     Param("trial"),
 )
 _DERIVED = "A majority vote over draws of its log, which stand under the setting it is derived from; nobody was asked."
-WIDTHS = {"": 24, "Question": 112, "It said": 62, "Tokens": 66, "Output": 46, "Repeat": 46}  # Pixels.
+WIDTHS = {"": 24, "Question": 102, "It said": 76, "Tokens": 64, "Output": 46, "Repeat": 46}  # Pixels.
 BAR = 52
 """Pixels of the bar of a row."""
 STYLE = """<style>

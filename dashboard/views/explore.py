@@ -256,6 +256,9 @@ def render() -> None:
             panel.draw(db, row, name, selection.study, looking.zone, [" · ".join(notes)] if notes else [])
         else:
             controls.caption(CLICK if info.points else "What is behind a point stands here, once there is one.")
+            if not info.points and not frame.is_empty():
+                query = {"study": selection.study, "condition": frame["condition_id"][0]}
+                controls.link_to("answers", "Read the answers", query)
     # Before the rest is drawn: whoever copies the address early gets this view.
     url_state.save(VIEW, params)
     if not frame.is_empty():

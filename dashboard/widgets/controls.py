@@ -46,6 +46,7 @@ _IN_WORD = re.compile(r"(?<=[^\W_])\\([-_])(?=[^\W_])|(?<=\d)\\(\.)(?=\d)")  # S
 _FROM_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+(?: [\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+)*")
 _PARQUET = "application/vnd.apache.parquet"
 Form = Callable[[str], str]
+Query = Mapping[str, str | Sequence[str]]
 
 
 def literal(text: str) -> str:
@@ -93,12 +94,15 @@ def fault(error: object, *, grave: bool = False) -> None:
     (st.error if grave else st.warning)(literal(url_state.own(str(error))))
 
 
-def empty(why: str, what_next: str, command: str | None = None) -> None:
-    """Empty state: why there is nothing to show, and what to do about it."""
+def empty(why: str, what_next: str, command: str | None = None, way: tuple[str, str, Query] | None = None) -> None:
+    """Empty state: why there is nothing to show, and what to do about it; `way`: a link, as `link_to` takes it."""
     heading(why.removesuffix("."))
     st.markdown(literal(what_next))
     if command:
         st.code(command, language=None)
+    if way:
+        with st.container(key="lone"):
+            link_to(*way)
 
 
 def database() -> Database | None:
@@ -109,10 +113,8 @@ def database() -> Database | None:
     db = queries.state()
     if (why := queries.trouble(db)) is None:
         return db
-    empty(why, f"{how_to_start()}, then reload this page:", "budgetscope run first")
-    if closed() is None:
-        with st.container(key="ways", width="content"):
-            link_to("runs", "Start a run", {})
+    way: tuple[str, str, Query] | None = ("runs", "Start a run", {}) if closed() is None else None
+    empty(why, f"{how_to_start()}, then reload this page:", "budgetscope run first", way)
     caption("The dashboard shows the database named by --db or BUDGETSCOPE_DB.")
     return None
 
@@ -381,9 +383,7 @@ def _link(view: str, address: str) -> None:
     st.code(address, language=None, wrap_lines=True)
 
 
-def link_to(
-    page: str, label: str, query: Mapping[str, str | Sequence[str]], icon: str | None = ":material/arrow_forward:"
-) -> None:
+def link_to(page: str, label: str, query: Query, icon: str | None = ":material/arrow_forward:") -> None:
     """A link to another page of the dashboard, left out as long as that page does not exist."""
     path = f"views/{page}.py"
     if (Path(__file__).parents[1] / path).exists():
