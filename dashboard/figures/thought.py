@@ -291,7 +291,8 @@ def _labels(info: ThoughtInfo, inks: Inks, low: float, high: float) -> Iterator[
         yield label(stop, f"stopped after {fmt.count(stop.tokens)}:", above=stop.accuracy >= end.accuracy)
         yield label(end, "all of it:", above=stop.accuracy < end.accuracy)
     else:
-        yield label(end, "all of it:", above=False)
+        # Under the ground stands the title of what is below.
+        yield label(end, "all of it:", above=not end.accuracy)
     pixels = (SIZES[info.room][0] - LEFT - RIGHT) / (high - low)
     for bar in info.bars:
         count = fmt.count(bar.right + bar.wrong)

@@ -54,8 +54,8 @@ PARAMS = (
     Param("trial"),
 )
 _DERIVED = "A majority vote over draws of its log, which stand under the setting it is derived from; nobody was asked."
-WIDTHS = {"": 24, "Question": 102, "It said": 76, "Tokens": 64, "Output": 46, "Repeat": 46}  # Pixels.
-BAR = 52
+WIDTHS = {"": 24, "Question": 112, "It said": 76, "Tokens": 56, "Output": 44, "Repeat": 46}  # Pixels.
+BAR = 44
 """Pixels of the bar of a row."""
 STYLE = """<style>
 [class*="st-key-text"] pre { white-space: pre-wrap; overflow-wrap: anywhere; }

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from dashboard import figures
+from itertools import pairwise
+
+import pytest
+
+from dashboard import figures, theme
+from dashboard.figures.axes import log_scale
+from dashboard.figures.ink import empty_figure
+from dashboard.figures.lettering import width
+from engine.core import text
 from tests.support.figure_frames import cell, curve, frame
 
 
@@ -20,3 +28,17 @@ def test_a_curve_keeps_what_it_had_last_up_to_its_budget_and_no_further_than_it_
     unsure = curve((10, 200), (0.2, 0.5), censored=3)
     (cut,) = figures.curves_info(rows, {"c0": unsure}, axis="total_tokens").panels[0].curves
     assert [stop.budget for stop in cut.stops] == [10, 200]
+
+
+@pytest.mark.parametrize("most", [64, 90, 250, 900])
+def test_ticks_of_a_short_axis_do_not_touch_on_a_phone(most: int) -> None:
+    scale = log_scale([0.0, most], tick=text.number, pixels=240)
+    for (one, said), (other, next_said) in pairwise(scale.ticks):
+        apart = (scale.fraction(other) - scale.fraction(one)) * 240
+        assert apart > (width(said, 12.5) + width(next_said, 12.5)) / 2
+
+
+def test_what_a_figure_without_data_says_fits_a_phone() -> None:
+    figure = empty_figure("No setting here has a scored answer with a known spend on this axis.", theme.LIGHT)
+    (said,) = (note.text for note in figure.layout.annotations)
+    assert max(width(line, 14) for line in said.split("<br>")) < 352
