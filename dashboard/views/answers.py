@@ -193,7 +193,8 @@ def render() -> None:
         _turn("Previous", "Left", page.before)
         _turn("Next", "Right", page.after)
     if chosen is None:
-        controls.heading("No answer of this setting is stored")
+        sought = wish.find or wish.show != "all"
+        controls.heading(f"No answer of this setting {'matches' if sought else 'is stored'}")
     else:
         controls.heading(transcript.finding(chosen.trial, chosen.reading, wish.limit))
     controls.warn(problems)

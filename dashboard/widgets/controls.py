@@ -85,7 +85,7 @@ def caption(*parts: str, capital: bool = False) -> None:
 
 def warn(problems: Sequence[str]) -> None:
     """Warnings about what a link asked for and could not have."""
-    for problem in problems:
+    for problem in dict.fromkeys(problems):
         st.warning(literal(url_state.own(problem)), icon=":material/link_off:")
 
 

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import engine
 from dashboard import theme
 from dashboard.data import queries
 from dashboard.text import exports
@@ -393,6 +394,17 @@ def test_an_assumed_price_is_called_assumed(opened: Open) -> None:
 @pytest.mark.parametrize("view", ["explore", "compare"])
 def test_where_all_failed_a_page_leads_to_the_answers_that_say_why(opened: Open, view: str) -> None:
     assert "Read the answers" in [link.proto.label for link in opened("all failed", view).get("page_link")]
+
+
+def test_a_row_without_a_scored_answer_that_is_chosen_says_why_and_leads_to_its_answers(opened: Open) -> None:
+    (condition,) = engine.open(stores.to_read(stores.all_failed)).cells()["condition_id"].unique()
+    app = opened("all failed", cell=f"{condition}~64")
+    assert "No answer of it is scored: 3 failed" in words(app)
+    assert "Read answers" in [link.proto.label for link in app.get("page_link")]
+
+
+def test_a_search_that_finds_nothing_does_not_say_that_nothing_is_stored(opened: Open) -> None:
+    assert "# No answer of this setting matches" in words(opened("small", "answers", find="nowhere"))
 
 
 def test_that_answers_are_simulated_is_said_once_where_one_model_gave_them(opened: Open) -> None:
