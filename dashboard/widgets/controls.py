@@ -445,7 +445,7 @@ _PICTURE_BUTTONS = """<div><button type="button" value="png">Figure (PNG)</butto
 <button type="button" value="svg">Figure (SVG)</button></div>"""
 _PICTURE_STYLE = """div { display: flex; gap: 1rem; }
 button { font: inherit; font-size: 14px; color: var(--st-text-color); background: var(--st-background-color);
-  border: 1px solid var(--st-border-color); border-radius: 7px; padding: .4rem .75rem;
+  border: 1px solid var(--bs-edge); border-radius: 7px; padding: .4rem .75rem;
   min-height: 40px; cursor: pointer; }
 button:hover, button:focus-visible { border-color: var(--st-primary-color); color: var(--st-primary-color); }"""
 
