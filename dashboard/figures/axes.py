@@ -107,6 +107,7 @@ def box_for(room: Room) -> Box:
 
 COARSE, FINE = (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)
 TICK_GAP = 22
+TOUCH = 4  # Pixels between two ticks at the least.
 TINY = 1e-12
 """Spends below this are drawn as zero: a thousandth of the smallest price there is."""
 
@@ -167,11 +168,14 @@ def log_scale(
     ends = [math.log10(e) for e in edges if e > TINY]
     left, right = min([left, *(e - 0.04 for e in ends if e > left - 0.5)]), max([right, *(e + 0.03 for e in ends)])
     widest = max(width(tick(v), 12.5) for v in (min(positive), max(positive)))
-    named = tuple(
-        (value, tick(value))
-        for value in _log_ticks(least - 0.05 if free else left, right, max(2, int(pixels / (widest + TICK_GAP))))
-    )
-    return LogScale(left, right, zero or 10 ** (left - 1), (((zero, tick(0.0)),) if free else ()) + named)
+    found = _log_ticks(least - 0.05 if free else left, right, max(2, int(pixels / (widest + TICK_GAP))))
+    named, decade = [(zero, tick(0.0))] if free else [], pixels / (right - left)
+    for value, words in ((value, tick(value)) for value in found):
+        # Even steps draw together towards the right: one that would touch the last is left out.
+        apart = decade * math.log10(value / named[-1][0]) if named else math.inf
+        if apart >= (width(words, 12.5) + width(named[-1][1] if named else "", 12.5)) / 2 + TOUCH:
+            named.append((value, words))
+    return LogScale(left, right, zero or 10 ** (left - 1), tuple(named))
 
 
 def _log_ticks(low: float, high: float, most: int) -> list[float]:

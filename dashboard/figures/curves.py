@@ -206,7 +206,9 @@ def curves_info(
         [*(s.y for s in all_stops), *levels], [e for s in all_stops for e in (s.low, s.high) if e is not None]
     )
     # Ticks by the room that curves have; then the axis grows to the right, and names stand in what it gained.
-    x = log_scale([s.x for s in all_stops], tick=lens.tick, pixels=tiling.across - tiling.reserve)
+    # Budgets of settings that are never right stand on it too, or there would be nothing but zero.
+    bought = [float(row["budget"]) * lens.scale for row in rows if every and row["budget"] is not None]
+    x = log_scale([*(s.x for s in all_stops), *bought], tick=lens.tick, pixels=tiling.across - tiling.reserve)
     x = replace(x, high=x.high + (x.high - x.low) * tiling.widening)
     # Room for names is the same in all panels, for they share the axis.
     panels = []
@@ -244,7 +246,12 @@ def _measures(cells: Sequence[Row], frame: pl.DataFrame | None) -> list[Row]:
     rows = frame.drop_nulls(["budget", "accuracy"]).sort("budget").to_dicts()
     # Where under half of the questions are still observed, those are no fair sample: the curve ends.
     most, condition_id = max((row["n"] or 0 for row in rows), default=0), str(cells[0]["condition_id"])
-    return [row | {"condition_id": condition_id} for row in rows if 2 * (row["n"] or 0) >= most]
+    seen: list[Row] = [row | {"condition_id": condition_id} for row in rows if 2 * (row["n"] or 0) >= most]
+    # A frame has a row where something changes; what was bought last holds up to the budget it ran under.
+    top = max((cell["budget"] for cell in cells if cell["budget"] is not None), default=0)
+    if seen and len(seen) == len(rows) and not seen[-1]["n_censored"] and seen[-1]["budget"] < top:
+        seen.append({**seen[-1], "budget": top})
+    return seen
 
 
 def _stop(row: Row, name: str, lens: Lens, muted: str) -> Stop:

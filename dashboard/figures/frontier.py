@@ -159,7 +159,7 @@ def frontier_info(
     named = tuple(touches or (len(curves) <= MANY and room != "phone") for touches in touching)
     ground = Ground.of(points, path, x_scale, y_scale, box)
     asked = chips(handles.most, handles.least, x_scale, y_scale, ground, money=lens.money)
-    line_names = baseline_tags(blind, handles.most, x_scale, y_scale, ground, chips=asked)
+    line_names = baseline_tags(blind, (handles.most, handles.least), x_scale, y_scale, ground, chips=asked)
     questions = [int(row["n_questions"] or 0) for row in shown]
     conditions = {p.condition_id for p in points}
     return FrontierInfo(
@@ -357,7 +357,9 @@ def caption_sentence(info: FrontierInfo) -> str:
     settings = len({p.condition_id for p in info.points})
     # What the key has no room for.
     shapes, phone = ", ".join(f"{p.shape.glyph} {p.model}" for p in info.models), info.room == "phone"
-    simulated = "simulated answers" if info.simulated == settings else f"{info.simulated} simulated"
+    simulated = f"{info.simulated} simulated" if info.simulated < settings else "simulated answers"
+    if len(info.models) == 1:  # Its name says so.
+        simulated = ""
     parts = [
         " and ".join(info.tasks) if len(info.tasks) < 3 else fmt.plural(len(info.tasks), "task"),
         info.models[0].model if len(info.models) == 1 else shapes if len(info.models) > KEYED or phone else "",

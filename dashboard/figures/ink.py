@@ -6,6 +6,7 @@ is changed, which costs many times what building it at once does.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -151,6 +152,8 @@ def empty_figure(sentence: str, inks: Inks, height: int = 220) -> go.Figure:
     # Fixed, or the sentence could be panned out of sight.
     hidden = {"visible": False, "range": [0, 1], "fixedrange": True}
     centre = {"x": 0.5, "y": 0.5, "xanchor": "center", "yanchor": "middle"}
-    words = note(safe(sentence), font={"size": 14, "color": inks.muted}, **centre)
+    # Plotly breaks no line, and a phone has room for so many letters.
+    lines = "<br>".join(safe(line) for line in textwrap.wrap(sentence, 46))
+    words = note(lines, font={"size": 14, "color": inks.muted}, **centre)
     paper = layout(inks, Box(960, height, 30))
     return painted([], paper | {"xaxis": hidden, "yaxis": hidden, "annotations": [words], "dragmode": False})

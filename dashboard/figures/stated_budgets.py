@@ -60,6 +60,8 @@ SURE = 0.05
 KEY = ("task", "model", "strategy", "settings")
 TICK_GAP = 8
 """Pixels between two told budgets that are written."""
+EACH = 24
+"""Told budgets up to which each has a tick, where there is room."""
 TITLE = "<b>Stated budget</b>, output tokens, log scale"
 
 
@@ -226,7 +228,8 @@ def _laid_out(panels: tuple[ToldPanel, ...], *, room: Room, dark: bool) -> ToldI
     # A tick at each told budget, as far as there is room; a stated mean is no round number and gets none.
     round_ones = sorted({value for value in told if value == round(value)})
     wide = max((width(fmt.number(value), 12.5) for value in round_ones), default=0.0) + TICK_GAP
-    for every_nth in range(1, len(round_ones)):
+    # Of more than anybody compares one by one, every twentieth would be no number to remember either.
+    for every_nth in range(1, len(round_ones) if len(round_ones) <= EACH else 0):
         ticked = round_ones[::every_nth]
         places = [x_scale.fraction(value) * across for value in ticked]
         if len(ticked) > 1 and min(after - before for before, after in pairwise(places)) >= wide:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dashboard.figures.axes import AccuracyScale, Box, LogScale
-from dashboard.figures.ink import note
+from dashboard.figures.ink import halo, note
 from dashboard.figures.lettering import safe, width
 from dashboard.figures.marks import Point
 from dashboard.theme import Inks
@@ -30,8 +30,8 @@ CLEAR = 5.0
 """Pixels between a mark and a tag: the ring of a selected one fits in."""
 STOPS, STEP = 24, 24.0
 """Places tried along a level line, and pixels between those along an upright one."""
-ON_FRONT, ON_MARK, ON_TAG, OUT, ON_LINE = 40.0, 20.0, 200.0, 400.0, 0.6
-"""What a place costs that covers a mark of the frontier, another, a tag, leaves the plot, crosses a line."""
+ON_FRONT, ON_MARK, ON_TAG, OUT, ON_LINE, ON_RULE = 40.0, 20.0, 200.0, 400.0, 0.6, 30.0
+"""What a place costs that covers a mark of the frontier, another, a tag, leaves the plot, crosses a line, or a rule."""
 
 Rectangle = tuple[float, float, float, float]
 
@@ -69,6 +69,8 @@ class Ground:
     """Share from the left, share from the foot, radius in pixels, whether it is on the frontier."""
     lines: tuple[Rectangle, ...] = ()
     """Upright and level lines, as shares: from x, from y, to x, to y."""
+    rules: tuple[Rectangle, ...] = ()
+    """Those that run across the whole plot: through a text they look as if they struck it out."""
 
     @classmethod
     def of(
@@ -113,15 +115,21 @@ def chips(
 
 def baseline_tags(
     lines: Sequence[tuple[float, str]],
-    most: float | None,
+    limits: tuple[float | None, float | None],
     x: LogScale,
     y: AccuracyScale,
     ground: Ground,
     *,
     chips: Sequence[Tag],
 ) -> tuple[Tag, ...]:
-    """The name of each baseline, over its line at the right where there is room; left of a handle that stands there."""
+    """The name of each baseline, over its line at the right where there is room; left of a handle that stands there.
+
+    `limits`: the two handles, as `chips` takes them; no name stands across their lines or another baseline's."""
+    most, least = limits
     limit = 1.0 if most is None else x.fraction(most)
+    levels = [y.fraction(at) for at in (least, *(at for at, _ in lines)) if at is not None]
+    across = tuple((0.0, at, 1.0, at) for at in levels)
+    ground = replace(ground, rules=across if most is None else (*across, (limit, 0.0, limit, 1.0)))
     right, found = limit if 0.7 < limit < 1 else 1.0, tuple[Tag, ...]()
     for at, words in lines:
         text = f"{words} {fmt.accuracy(at, None)}"
@@ -150,7 +158,7 @@ def placed(places: Sequence[Tag], ground: Ground, others: Sequence[Tag]) -> tupl
     """The cheapest of these places, the first of equal ones."""
     cost = np.arange(len(places)) * 0.05
     marks = np.array(ground.marks or [(-9.0, -9.0, 0.0, False)])
-    lines = np.array(ground.lines or [(-9.0, -9.0, -9.0, -9.0)])
+    lines, rules = (np.array(each or [(-9.0, -9.0, -9.0, -9.0)]) for each in (ground.lines, ground.rules))
     for factor in WIDER:
         across, high = ground.across * factor, ground.high
         boxes = np.array([tag.box(across, high) for tag in places])
@@ -158,9 +166,9 @@ def placed(places: Sequence[Tag], ground: Ground, others: Sequence[Tag]) -> tupl
         centres = np.stack([marks[:, 0] * across, (1 - marks[:, 1]) * high], -1)
         apart = np.hypot(*np.moveaxis(np.clip(centres, low, top) - centres, -1, 0))
         cost += (apart < marks[:, 2] + CLEAR) @ np.where(marks[:, 3] > 0, ON_FRONT, ON_MARK)
-        ends = np.stack([lines[:, ::2] * across, (1 - lines[:, 1::2]) * high], -1)
-        meets = (low < ends.max(1)).all(-1) & (top > ends.min(1)).all(-1)
-        cost += ON_LINE * meets.sum(-1)
+        for each, price in ((lines, ON_LINE), (rules, ON_RULE)):
+            ends = np.stack([each[:, ::2] * across, (1 - each[:, 1::2]) * high], -1)
+            cost += price * ((low < ends.max(1)).all(-1) & (top > ends.min(1)).all(-1)).sum(-1)
         if others:
             taken = np.array([tag.box(across, high) for tag in others])
             cost += ON_TAG * ((low < taken[:, 2:] + 2).all(-1) & (top > taken[:, :2] - 2).all(-1)).sum(-1)
@@ -177,7 +185,8 @@ def chip_notes(tags: Sequence[Tag], x: LogScale, y: AccuracyScale, inks: Inks) -
 
 def name_notes(tags: Sequence[Tag], x: LogScale, y: AccuracyScale, inks: Inks) -> list[dict[str, Any]]:
     """Names of baselines as plotly wants them."""
-    return [note(safe(tag.text), **_place(tag, x, y), font={"size": NAME, "color": inks.muted}) for tag in tags]
+    font = {"size": NAME, "color": inks.muted, "shadow": halo(inks)}
+    return [note(safe(tag.text), **_place(tag, x, y), font=font) for tag in tags]
 
 
 def _place(tag: Tag, x: LogScale, y: AccuracyScale) -> dict[str, Any]:

@@ -27,6 +27,7 @@ __all__ = ["ThoughtInfo", "thought_figure", "thought_info"]
 TOPS = 0.33
 """Where the curve's panel begins, as a share of the plot area from below; the bars end at `BARS`."""
 BARS = 0.205
+EDGE = 10  # Pixels right of the last mark.
 SIZES: dict[Room, tuple[int, int]] = {"wide": (960, 544), "narrow": (704, 470), "phone": (352, 440)}
 MOST_TICKS: dict[Room, int] = {"wide": 13, "narrow": 9, "phone": 5}
 CROWDED = 0.62
@@ -139,8 +140,9 @@ def thought_figure(info: ThoughtInfo) -> go.Figure:
     wide, high = SIZES[info.room]
     box = Box(wide, high, 46)
     first, last = info.bars[0].after, info.points[-1].tokens
-    # A little room at the right, so that the last mark is seen whole.
-    low_x, high_x = math.log10(first), math.log10(last) + 0.012 * (math.log10(last) - math.log10(first) or 1)
+    # Some pixels at the right, so that the last mark is seen whole.
+    low_x, span = math.log10(first), math.log10(last) - math.log10(first) or 1
+    high_x = math.log10(last) + span * EDGE / (wide - LEFT - RIGHT)
     top = max(point.high or point.accuracy for point in info.points)
     # The next tenth above the highest end, with a little air; rounded first, as 0.3 * 10 is more than 3.
     ceiling = min(1.0, math.ceil(round(top * 10 + 0.15, 6)) / 10)
@@ -176,7 +178,7 @@ def thought_figure(info: ThoughtInfo) -> go.Figure:
             | {"ticklen": 4, "tickcolor": inks.axis, "showline": True, "linecolor": inks.axis}
             | {"tickvals": [value for value, _ in ticks], "ticktext": [words for _, words in ticks]},
             "yaxis": axis
-            | {"domain": [TOPS, 1], "range": [-0.02 * ceiling, ceiling], "gridcolor": inks.grid}
+            | {"domain": [TOPS, 1], "range": [-0.02 * ceiling, 1.02 * ceiling], "gridcolor": inks.grid}
             | {"tickvals": [n * step for n in range(round(ceiling / step) + 1)], "tickformat": ".0%"},
             "yaxis2": axis | {"domain": [0, BARS], "range": [0, tallest * 1.3], "showgrid": False, "visible": False},
             "shapes": shapes,
@@ -291,7 +293,8 @@ def _labels(info: ThoughtInfo, inks: Inks, low: float, high: float) -> Iterator[
         yield label(stop, f"stopped after {fmt.count(stop.tokens)}:", above=stop.accuracy >= end.accuracy)
         yield label(end, "all of it:", above=stop.accuracy < end.accuracy)
     else:
-        yield label(end, "all of it:", above=False)
+        # Under the ground stands the title of what is below.
+        yield label(end, "all of it:", above=not end.accuracy)
     pixels = (SIZES[info.room][0] - LEFT - RIGHT) / (high - low)
     for bar in info.bars:
         count = fmt.count(bar.right + bar.wrong)

@@ -217,9 +217,10 @@ def _counts(accuracy: float | None, n: int) -> bool:
     return accuracy is not None and abs(accuracy * n - round(accuracy * n)) < 1e-9
 
 
-def caption(found: Comparison, a: Row, b: Row) -> str:
-    """Every reservation about the two, and what more questions would do where they are too close to call."""
-    parts = list(reservations(a, b))
+def caption(found: Comparison, a: Row, b: Row, called: tuple[str, str]) -> str:
+    """Every reservation about the two, and what more questions would do where they are too close to call; `called`:
+    their names."""
+    parts = list(reservations(a, b, called))
     if found.n and not found.settled and found.accuracy.mean:
         needed = found.more_questions
         if needed is not None:
@@ -229,18 +230,18 @@ def caption(found: Comparison, a: Row, b: Row) -> str:
     return " · ".join(parts)
 
 
-def reservations(a: Row, b: Row) -> list[str]:
-    """Notes on the baseline and on the setting, named so; those of both once."""
+def reservations(a: Row, b: Row, called: tuple[str, str]) -> list[str]:
+    """Notes on the baseline and on the setting beside it, each `called` by its name; those of both once."""
     of_a, of_b = _notes(a), _notes(b)
     # In the order of A; a note on both would only be said twice.
     both = [note for note in of_a if note in of_b]
-    sides = (("baseline", of_a), ("setting", of_b))
+    sides = zip(called, (of_a, of_b), strict=True)
     apart = (f"{side}: {note}" for side, notes in sides for note in notes if note not in both)
     return [*both, *apart]
 
 
 def _notes(row: Row) -> list[str]:
-    return [*tables.cell_notes(row), *(["oracle: may look at the target"] if row.get("oracle") else [])]
+    return [*tables.cell_notes(row), *(["is told the right answers"] if row.get("oracle") else [])]
 
 
 def spend_table(found: Comparison, a: Row, b: Row) -> pl.DataFrame:

@@ -139,7 +139,9 @@ def _strip(first: int | None, last: int | None, cells: Sequence[Token], *, right
         else:
             part = "user" if first is None or at < first else "example" if last is not None and at < last else "system"
             drawn.append(f'<i class="tk-{part}">{text}</i>')
-    return f'<div class="tk th-text">{"<wbr>".join(drawn)}</div>'
+    # A long one scrolls, which keys can do only where they can go.
+    words = "<wbr>".join(drawn)
+    return f'<div class="tk th-text" tabindex="0" role="region" aria-label="The thought in tokens">{words}</div>'
 
 
 def _words(thought: Thought, source: str, reached: int | None, settled: int | None) -> Iterator[str]:

@@ -278,7 +278,8 @@ def mechanism_line(trial: Trial, reading: Reading) -> str:
     """What the strategy stated of its mechanism by the calls this budget covers; empty: nothing."""
     stated = replay.stated(trial, reading.covered)
     facts = ((visible(names.fact(name), 80), "yes" if holds else "no") for (_, name), holds in stated.items())
-    return " · ".join(f"{fact}: {answer}" for fact, answer in facts)
+    line = " · ".join(f"{fact}: {answer}" for fact, answer in facts)
+    return line[:1].upper() + line[1:]
 
 
 def table(shown: Sequence[Entry]) -> pl.DataFrame:

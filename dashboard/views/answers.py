@@ -54,8 +54,8 @@ PARAMS = (
     Param("trial"),
 )
 _DERIVED = "A majority vote over draws of its log, which stand under the setting it is derived from; nobody was asked."
-WIDTHS = {"": 24, "Question": 112, "It said": 62, "Tokens": 66, "Output": 46, "Repeat": 46}  # Pixels.
-BAR = 52
+WIDTHS = {"": 24, "Question": 112, "It said": 76, "Tokens": 56, "Output": 44, "Repeat": 46}  # Pixels.
+BAR = 44
 """Pixels of the bar of a row."""
 STYLE = """<style>
 [class*="st-key-text"] pre { white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -193,7 +193,8 @@ def render() -> None:
         _turn("Previous", "Left", page.before)
         _turn("Next", "Right", page.after)
     if chosen is None:
-        controls.heading("No answer of this setting is stored")
+        sought = wish.find or wish.show != "all"
+        controls.heading(f"No answer of this setting {'matches' if sought else 'is stored'}")
     else:
         controls.heading(transcript.finding(chosen.trial, chosen.reading, wish.limit))
     controls.warn(problems)

@@ -24,6 +24,7 @@ from dashboard.views.halves import pair
 from dashboard.views.halves.pair import Pair, Setting
 from dashboard.widgets import controls, price_panel, url_state
 from dashboard.widgets.url_state import Param
+from engine.analysis.advice import decide
 from engine.core import names
 from engine.core import text as fmt
 from engine.models import energy
@@ -136,14 +137,7 @@ def render() -> None:
     wish, by = _wish(db, params), {param.name: param for param in params}
     rows = wish.rows
     if len(rows) < 2:
-        lone = [tables.cell_name(row, names.over([row])) for row in rows.values()]
-        why = f"One setting, {lone[0]}: nothing to compare it with yet" if lone else "No setting to compare yet"
-        elsewhere = "" if wish.axis == "own" else " Or choose budgets as they were run above."
-        controls.empty(why, f"Run a second strategy, model or budget on this task.{elsewhere}")
-        if lone:
-            asked = max(row["n_questions"] for row in rows.values())
-            with st.container(key="lone"):
-                controls.link_to("runs", "Run more", studies.more_of(wish.task, asked, [*rows.values()]))
+        _nothing(db, wish)
         controls.warn([*problems, *wish.unmet])
         url_state.save(VIEW, params)
         return
@@ -171,6 +165,25 @@ def render() -> None:
     table = differences.export_table(_rows(db, wish, base, others), called, base.row)
     more = {} if groups.is_empty() else {"Who gains, who pays": ("compare-groups", groups, "compare.groups")}
     controls.downloads(VIEW, table, params, chart="compare.figure", more=more)
+
+
+def _nothing(db: queries.Database, wish: Wish) -> None:
+    """Why nothing is compared, and the way to what would help."""
+    rows, every = [*wish.rows.values()], queries.cells(db, study=wish.study, task=wish.task)
+    if not every.is_empty() and every["accuracy"].null_count() == every.height:
+        decision = decide.unknown(every, "output_tokens")
+        query = {"study": wish.study, "condition": every["condition_id"][0]}
+        told = ": ".join(filter(None, (decision.lead, decision.rest)))
+        controls.empty(decision.heading, told, way=("answers", "Read the answers", query))
+        return
+    more = "Run a second strategy, model or budget on this task."
+    more += "" if wish.axis == "own" else " Or choose budgets as they were run above."
+    if not rows:
+        controls.empty("No setting to compare yet", more)
+        return
+    asked = studies.more_of(wish.task, max(row["n_questions"] for row in rows), rows)
+    name = tables.cell_name(rows[0], names.over(rows))
+    controls.empty(f"One setting, {name}: nothing to compare it with yet", more, way=("runs", "Run more", asked))
 
 
 def _of() -> str:
@@ -222,7 +235,9 @@ def _page(
     )
     with st.container(border=True, key="bars"):
         controls.chart(figures.forest_figure(info), "compare.figure", VIEW, finding)
-    controls.caption(differences.caption(compared[_of()].whole, base.row, others[_of()].row), capital=True)
+    pair_of = (base.row, others[_of()].row)
+    said = (tables.cell_name(pair_of[0], called), tables.cell_name(pair_of[1], called))
+    controls.caption(differences.caption(compared[_of()].whole, *pair_of, said), capital=True)
     with st.container(key="halves"):
         left, right = st.columns(2, gap="medium")
     with left, st.container(border=True):
@@ -255,9 +270,11 @@ def _flips(
         sides = differences.sides(compared[name].whole)
         paints = (colour, inks.axis, inks.grid, inks.cut)
         told = [f"{count} {word}" for word, count in sides]
+        # A mark of a strategy may be paler than a text of its colour.
+        letters = (_letters(setting.row), "", "", inks.cut)
         said = [
-            f'<b style="color:{paint}">{text}</b>' if at in (0, 3) else text
-            for at, (text, paint) in enumerate(zip(told, paints, strict=True))
+            f'<b style="color:{ink}">{text}</b>' if at in (0, 3) else text
+            for at, (text, ink) in enumerate(zip(told, letters, strict=True))
             if at in (0, 3) or sides[at][1]
         ]
         head = f"<b>{escape(called(setting.row))}</b> <span class='bs-muted'>{escape(_at(setting.row))}</span>"
@@ -324,6 +341,11 @@ def _payers(base: Setting, others: Mapping[str, Setting], compared: Compared, gr
 def _colour(row: Row) -> str:
     strategy = str(row["strategy"])
     return theme.strategy_colours([strategy], dark=controls.dark())[strategy]
+
+
+def _letters(row: Row) -> str:
+    strategy = str(row["strategy"])
+    return theme.label_colours([strategy], dark=controls.dark())[strategy]
 
 
 render()

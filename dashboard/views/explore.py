@@ -234,7 +234,9 @@ def render() -> None:
     controls.heading(decision.heading)
     controls.lead(decision.lead, decision.rest)
     controls.warn([*problems, *unmet])
-    at = (rows[chosen]["condition_id"], rows[chosen]["budget"]) if chosen else None
+    # Only what is scored has a place in the figure; the table has the others too.
+    scored = chosen is not None and rows[chosen]["accuracy"] is not None
+    at = (rows[chosen]["condition_id"], rows[chosen]["budget"]) if chosen and scored else None
     info = figures.select(infos.frontier_info(db, selection, wish.handles, *look), at)
     with st.container(key="explore"):
         left, right = st.columns([1016, 320], gap="medium")
@@ -257,6 +259,9 @@ def render() -> None:
             panel.draw(db, row, name, selection.study, looking.zone, [" · ".join(notes)] if notes else [])
         else:
             controls.caption(CLICK if info.points else "What is behind a point stands here, once there is one.")
+            if not frame.is_empty() and not info.points:
+                query = {"study": selection.study, "condition": frame["condition_id"][0]}
+                controls.link_to("answers", "Read the answers", query)
     # Before the rest is drawn: whoever copies the address early gets this view.
     url_state.save(VIEW, params)
     if not frame.is_empty():

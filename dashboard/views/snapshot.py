@@ -30,7 +30,8 @@ def render() -> None:
     except BudgetscopeError as error:
         problems.append(str(error))
     if kept is None:
-        controls.empty("There is no such snapshot here", "It was made in another database, or its link is cut short.")
+        why = "It was made in another database, or its link is cut short."
+        controls.empty("There is no such snapshot here", why, way=("explore", "See what is here", {}))
         controls.warn(problems)
         return
     controls.caption(f"Snapshot of {kept.made[:10]}", frozen.title(kept), f"Budgetscope {kept.program}")

@@ -46,6 +46,7 @@ _IN_WORD = re.compile(r"(?<=[^\W_])\\([-_])(?=[^\W_])|(?<=\d)\\(\.)(?=\d)")  # S
 _FROM_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+(?: [\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+)*")
 _PARQUET = "application/vnd.apache.parquet"
 Form = Callable[[str], str]
+Query = Mapping[str, str | Sequence[str]]
 
 
 def literal(text: str) -> str:
@@ -84,7 +85,7 @@ def caption(*parts: str, capital: bool = False) -> None:
 
 def warn(problems: Sequence[str]) -> None:
     """Warnings about what a link asked for and could not have."""
-    for problem in problems:
+    for problem in dict.fromkeys(problems):
         st.warning(literal(url_state.own(problem)), icon=":material/link_off:")
 
 
@@ -93,12 +94,15 @@ def fault(error: object, *, grave: bool = False) -> None:
     (st.error if grave else st.warning)(literal(url_state.own(str(error))))
 
 
-def empty(why: str, what_next: str, command: str | None = None) -> None:
-    """Empty state: why there is nothing to show, and what to do about it."""
+def empty(why: str, what_next: str, command: str | None = None, way: tuple[str, str, Query] | None = None) -> None:
+    """Empty state: why there is nothing to show, and what to do about it; `way`: a link, as `link_to` takes it."""
     heading(why.removesuffix("."))
     st.markdown(literal(what_next))
     if command:
         st.code(command, language=None)
+    if way:
+        with st.container(key="lone"):
+            link_to(*way)
 
 
 def database() -> Database | None:
@@ -109,10 +113,8 @@ def database() -> Database | None:
     db = queries.state()
     if (why := queries.trouble(db)) is None:
         return db
-    empty(why, f"{how_to_start()}, then reload this page:", "budgetscope run first")
-    if closed() is None:
-        with st.container(key="ways", width="content"):
-            link_to("runs", "Start a run", {})
+    way: tuple[str, str, Query] | None = ("runs", "Start a run", {}) if closed() is None else None
+    empty(why, f"{how_to_start()}, then reload this page:", "budgetscope run first", way)
     caption("The dashboard shows the database named by --db or BUDGETSCOPE_DB.")
     return None
 
@@ -296,18 +298,26 @@ def table(
     chosen, None where it was let go, and `row` is the one chosen now."""
     modules.tables()
     columns: dict[str, Any] = {}
+    for name in [name for name, kind in frame.schema.items() if kind.is_numeric() and frame[name].null_count()]:
+        # The browser writes in a pale ink what is missing: where that is all there is, it is a word and not a gap.
+        if frame[name].null_count() == frame.height:
+            frame = frame.with_columns(frame[name].cast(str).fill_null(fmt.UNKNOWN))
+            columns[name] = st.column_config.TextColumn(alignment="right")
     shown: Any = frame
     numeric = [name for name, kind in frame.schema.items() if kind.is_numeric()]
+    # Only where the others are read by scrolling does it pay.
+    pinned = frame.columns[:1] if narrow() or frame.width > WIDE else []
+    columns |= {name: st.column_config.TextColumn(pinned=True) for name in pinned}
     # A pandas style costs a call a cell.
     if frame.height * frame.width > MOST_WORDED:
-        columns = {name: st.column_config.NumberColumn(format="localized") for name in numeric}
-    elif numeric:
+        columns |= {name: st.column_config.NumberColumn(format="localized") for name in numeric if name not in pinned}
+    elif numeric or pinned:
         # A style says each number as sentences do, and the column still sorts by value.
         n = int(frame["Questions"].max() or 0) if "Questions" in frame.columns else None  # type: ignore[arg-type]
-        shown = frame.to_pandas().style.format({name: spoken(name, n) for name in numeric}, na_rep=fmt.UNKNOWN)
-    # A pinned column is drawn in a paler ink: only where the others are read by scrolling does it pay.
-    if frame.columns and (narrow() or frame.width > WIDE):
-        columns[frame.columns[0]] = st.column_config.TextColumn(pinned=True)
+        words = {name: spoken(name, n) for name in numeric}
+        # A pinned cell is drawn at 60%: of black or white that is 4.5:1 and more, of the text's ink it is not.
+        ink = f"color: {theme.ink_on(theme.inks(dark()).background)}"
+        shown = frame.to_pandas().style.format(words, na_rep=fmt.UNKNOWN).map(lambda _: ink, subset=pinned)
     more: dict[str, Any] = {}
     if pick is not None and key is not None:
         st.session_state[key] = {"selection": {"rows": [] if row is None else [row], "columns": [], "cells": []}}
@@ -373,9 +383,7 @@ def _link(view: str, address: str) -> None:
     st.code(address, language=None, wrap_lines=True)
 
 
-def link_to(
-    page: str, label: str, query: Mapping[str, str | Sequence[str]], icon: str | None = ":material/arrow_forward:"
-) -> None:
+def link_to(page: str, label: str, query: Query, icon: str | None = ":material/arrow_forward:") -> None:
     """A link to another page of the dashboard, left out as long as that page does not exist."""
     path = f"views/{page}.py"
     if (Path(__file__).parents[1] / path).exists():
@@ -437,7 +445,7 @@ _PICTURE_BUTTONS = """<div><button type="button" value="png">Figure (PNG)</butto
 <button type="button" value="svg">Figure (SVG)</button></div>"""
 _PICTURE_STYLE = """div { display: flex; gap: 1rem; }
 button { font: inherit; font-size: 14px; color: var(--st-text-color); background: var(--st-background-color);
-  border: 1px solid var(--st-border-color); border-radius: 7px; padding: .4rem .75rem;
+  border: 1px solid var(--bs-edge); border-radius: 7px; padding: .4rem .75rem;
   min-height: 40px; cursor: pointer; }
 button:hover, button:focus-visible { border-color: var(--st-primary-color); color: var(--st-primary-color); }"""
 

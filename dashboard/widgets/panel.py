@@ -30,6 +30,9 @@ LONGEST = 34
 
 def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None, notes: Sequence[str]) -> None:
     """The point of `row`, called `name`; `notes` are reservations about it."""
+    if row["accuracy"] is None:
+        _unscored(row, name, study)
+        return
     inks = theme.inks(controls.dark())
     colour = theme.strategy_colours([str(row["strategy"])], dark=controls.dark())[str(row["strategy"])]
     n = row["n_questions"]
@@ -62,6 +65,14 @@ def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None
         with last:
             query = {"study": study, "condition": row["condition_id"]}
             controls.link_to("thought", "Thoughts", query, icon=None)
+
+
+def _unscored(row: Row, name: str, study: str) -> None:
+    """A row of the table without a place in the figure: why, and the way to its answers."""
+    limit, failed = fmt.up_to(row["budget"], str(row["axis"])), row["n_failed"]
+    st.html(f'<h2 class="bs-title">{escape(name)}</h2><div class="bs-muted">{escape(limit)}</div>')
+    controls.caption("No answer of it is scored" + (f": {fmt.count(failed)} failed" if failed else ""))
+    controls.link_to("answers", "Read answers", {"study": study, "condition": row["condition_id"]})
 
 
 def _bar(row: Row, colour: str, inks: Inks) -> str:

@@ -166,16 +166,19 @@ def scope(every: Sequence[Asked], wanted: Sequence[str] | None, conditions: Iter
             continue
         # Also those without any of the conditions: what they bought of the same questions belongs to it.
         shown[task] = tuple(ranked[0])
-        called = [tuple(each.study for each in alike if not there.isdisjoint(each.conditions)) for alike in ranked]
+        called = [
+            tuple(names.study(each.study) for each in alike if not there.isdisjoint(each.conditions))
+            for alike in ranked
+        ]
         if len(ranked) > 1:
             listed = tuple(
-                f"{text.joined(studies)} {text.plural(alike[0].planned, 'question')}"
+                f"{text.plural(alike[0].planned, 'question')} ({text.joined(studies)})"
                 for studies, alike in zip(called, ranked, strict=True)
             )
             apart.setdefault((called[0], listed), []).append(names.task(task))
     notes = tuple(
-        f"Studies that asked unlike questions are not pooled; on {text.joined(tasks)} they asked {'; '.join(listed)}. "
-        f"Shown there: {text.joined(studies)}; choose a study to see another."
+        f"Studies that asked unlike questions are not pooled; on {text.joined(tasks)} they asked "
+        f"{text.joined(listed)}. Shown there: {text.joined(studies)}; choose a study to see another."
         for (studies, listed), tasks in apart.items()
     )
     return Scope(shown, notes)

@@ -176,7 +176,7 @@ def _sentences(spend: ExpectedSpend, path: Path) -> list[str]:
         time = f"; about {_times(expected.seconds)}" if expected.seconds is not None else ""
         bought = f"{_range(expected.bought_calls)} calls, {_range(expected.bought_tokens)} tokens, billed {money}"
         return [f"Expected to be bought, with 90% intervals: {bought}{time}.", *bounds]
-    many = f"{spend.unknown} of {len(spend.lines)} conditions have" if len(spend.lines) > 1 else "The condition has"
+    many = f"{spend.unknown} of {len(spend.lines)} settings have" if len(spend.lines) > 1 else "The setting has"
     cut = " (those marked * have trials that a smaller budget cut short)" if any(s.short for s in spend.lines) else ""
     return [
         f"{many} no history{cut}: `budgetscope estimate {path} --pilot 5` asks the first five questions, "

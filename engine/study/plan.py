@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from engine.core import ids, text, used_questions
+from engine.core import ids, names, text, used_questions
 from engine.core.errors import UsageError
 from engine.core.memory import rare_collections
 from engine.core.records import Condition, Problem, Question, TrialSpec
@@ -99,8 +99,8 @@ def _expanded(study: Study, sends: bool) -> Plan:
             judges[task.name] = Judge(models[spec.judge], spec.rubric)
             if told := next((each.name for each in wanted if each.oracle), None):
                 raise UsageError(
-                    f"The strategy {told!r} is told which answers are right, which the judge of {task.name} says only "
-                    "afterwards; take one of the two out."
+                    f"The strategy {told!r} is told which answers are right, which the judge of "
+                    f"{names.task(task.name)} says only afterwards; take one of the two out."
                 )
         questions, left = _asked(study, task, used)
         notes += [left] if left else []
@@ -145,11 +145,11 @@ def _asked(study: Study, task: Task, used: frozenset[str]) -> tuple[tuple[Questi
     if left := distinct.keys() & used:
         # Of all settings and not of the trained one alone: what is compared stands on the same questions.
         distinct = {id: question for id, question in distinct.items() if id not in used}
-        note = f"{text.plural(len(left), 'question')} of {task.name} were trained on and are left out."
+        note = f"{text.plural(len(left), 'question')} of {names.task(task.name)} were trained on and are left out."
     questions = tuple(distinct.values())[: study.first_questions]
     if not questions:
         why = ": those it has were trained on, as without says" if left else ""
-        raise UsageError(f"The task {task.name!r} has no questions{why}.")
+        raise UsageError(f"The task {names.task(task.name)!r} has no questions{why}.")
     return questions if study.until is None else in_random_order(questions), note
 
 

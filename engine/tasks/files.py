@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from engine.core import answers, codec, ids, text
+from engine.core import answers, codec, ids, names, text
 from engine.core.errors import UnknownName, UsageError, shortened
 from engine.core.records import AnswerKind, Example, Message, Problem, Question, Which
 from engine.tasks import columns, kinds
@@ -149,12 +149,12 @@ class FileTask:
     def score(self, answer: str, question: Question) -> float:
         """By the scorer the spec names. Raises UsageError where a judge does it."""
         if self.spec.judge:
-            raise UsageError(f"Answers to {self.name} are scored by the judge {self.spec.judge}, in a run.")
+            raise UsageError(f"Answers to {names.task(self.name)} are scored by the judge {self.spec.judge}, in a run.")
         return self._scorer.score(answer, question)
 
     def _kinds(self, rows: list[Row]) -> dict[Key, AnswerKind]:
         """The kind of each row's answer; what was guessed is said in `note`."""
-        task, spec = self.name, self.spec
+        task, spec = names.task(self.name), self.spec
         if self._checker is not None:
             self._note = f"Answers to {task} are judged by {spec.checker}, without targets."
             return dict.fromkeys((row.key for row in rows), self._checker.kind)
@@ -233,6 +233,10 @@ class FileTask:
                 del said["answer"]
         if self._checker:
             said.pop("answer", None)
+        # A judge may read the question itself; a scorer would find each question to be its own answer.
+        if "answer" in said and said["answer"] == said.get("question") and not spec.judge:
+            both = f"The column {said['answer']!r} of {self.path.name} cannot hold both question and answer"
+            raise UsageError(f"{both}; name another, or a checker that needs no answers.")
         return said
 
     def _row(self, named: Mapping[str, str], number: int, seen: dict[str, int]) -> Row:

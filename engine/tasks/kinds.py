@@ -93,6 +93,8 @@ def _all(kind: AnswerKind, total: int) -> tuple[AnswerKind, ...]:
 
 
 def _share(count: int, total: int, kind: AnswerKind) -> str:
+    if total == 1:
+        return "there is one target"
     share = f"all {total:,}" if count == total else f"{count:,} of its {total:,}"
     return f"{share} targets are {_NAMES[kind]}"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dashboard import theme
 from tests.browser.conftest import PATIENCE_MS, POLL_MS, Site, still
 
 pytest.importorskip("playwright.sync_api")
@@ -73,6 +74,9 @@ def test_explore_stands_on_a_small_laptop_and_a_click_on_a_point_opens_its_panel
     still(page)
     assert page.evaluate(ABOVE_THE_FOLD)
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    # What can be pressed has the edge of a control, 3:1 on the ground.
+    edge = ", ".join(str(int(theme.LIGHT.edge[at : at + 2], 16)) for at in (1, 3, 5))
+    expect(page.locator(".st-key-share button").first).to_have_css("border-top-color", f"rgb({edge})")
     before = page.locator(".st-key-panel").inner_text()
     click_point(page, 0)
     page.wait_for_function("location.search.includes('cell=')", polling=POLL_MS)

@@ -16,6 +16,7 @@ from dashboard.text import tables
 from dashboard.widgets import controls, price_panel, url_state
 from dashboard.widgets.url_state import Param
 from engine.analysis import guessing
+from engine.analysis.advice import decide
 from engine.core import names
 from engine.core import text as fmt
 from engine.core.records import AXES
@@ -77,7 +78,7 @@ def draw(
     with head:
         count, total = cells["condition_id"].n_unique(), every["condition_id"].n_unique()
         finding, by_task = tables.leaders(cells)
-        unknown = "No answer is scored yet" if count else "No setting here has a budget to read it at"
+        unknown = decide.unknown(cells, axis).heading if count else "No setting here has a budget to read it at"
         controls.heading(finding or unknown)
         controls.say(by_task)
         recut = cells.filter(pl.col("own_axis") != pl.col("axis"))["condition_id"].n_unique()

@@ -37,9 +37,10 @@ def draw(
             controls.warn(problems)
             controls.empty(
                 "No prompt of this study states a budget yet",
-                "Run told_budget, which states the budget in the prompt, with several budgets; small ones show whether "
-                "asking for less ends in more. In a study file:",
+                "Run Stated budget, whose prompt names a number of tokens, with several numbers; small ones show "
+                "whether asking for less ends in more. In a study file:",
                 stated_budgets.RUN,
+                ("runs", "Start a run", {"strategy": "told_budget"}),
             )
         return
     # What states no budget is no choice here.

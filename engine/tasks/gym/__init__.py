@@ -18,7 +18,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from engine.core import ids
+from engine.core import ids, names
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Example, Problem, Question
 from engine.tasks.gym.catalogue import CATALOGUE, Generator
@@ -69,7 +69,7 @@ class GymTask:
             blocks = len(entries) // self.count
             fits = f"enough for seeds 0 to {blocks - 1} with {self.count} each" if blocks else "too few"
             there = f"{len(entries)} distinct questions, {fits}"
-            raise UsageError(f"The task {self.name!r} has {there}; seed {seed} asks for more.")
+            raise UsageError(f"{names.task(self.name)} has {there}; seed {seed} asks for more.")
         # Worked examples come from reserved questions and are the same under every seed.
         shots = [
             Example(flat_text(self._problem(entry)), target(self.generator, entry), reasoning(self.generator, entry))

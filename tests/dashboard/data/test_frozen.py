@@ -94,7 +94,9 @@ def test_a_demo_is_not_written_to_its_copy_keeps_the_snapshot_and_the_link_opens
 
 @pytest.mark.parametrize("link", ["", "gone", "../../etc/passwd", "' or 1=1 --"])
 def test_a_snapshot_nobody_made_is_said(small: Path, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "There is no such snapshot here" in opened(small, link, monkeypatch)[1]
+    app, told = opened(small, link, monkeypatch)
+    assert "There is no such snapshot here" in told
+    assert [way.proto.label for way in app.get("page_link")] == ["See what is here"]
 
 
 def test_a_damaged_snapshot_is_one_sentence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

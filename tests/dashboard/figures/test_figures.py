@@ -104,7 +104,7 @@ def test_an_all_wrong_study_is_drawn_on_the_floor() -> None:
 
 def test_an_empty_frame_becomes_a_sentence() -> None:
     assert words_of(figures.frontier_figure(info_of(frame()))) == [
-        "Nothing to show yet: run a study, or widen the filter."
+        "Nothing to show yet: run a study, or widen the<br>filter."
     ]
 
 

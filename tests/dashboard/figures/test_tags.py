@@ -116,9 +116,23 @@ def test_a_limit_beyond_the_plot_has_its_chip_at_the_edge(most: float, least: fl
 
 def test_the_name_of_a_baseline_gives_way_to_the_chip_beside_it() -> None:
     asked = chips(700, None, X, Y, ground())
-    (name,) = baseline_tags([(0.03, "one fixed answer")], 700, X, Y, ground(), chips=asked)
+    (name,) = baseline_tags([(0.03, "one fixed answer")], (700, None), X, Y, ground(), chips=asked)
     assert name.text == "one fixed answer 3%"
     assert not touching(name.box(900, 430), asked[0].box(900, 430))
+
+
+@pytest.mark.parametrize("most", [None, 40, 300, 700, 950])
+@pytest.mark.parametrize("least", [0.46, 0.5, 0.53, 0.6])
+def test_no_line_of_a_handle_or_of_another_baseline_runs_through_the_name_of_one(
+    most: float | None, least: float
+) -> None:
+    lines, limits = [(0.5, "one fixed answer"), (0.42, "chance")], (most, least)
+    asked = chips(*limits, X, Y, ground())
+    for factor in WIDER:
+        for name in baseline_tags(lines, limits, X, Y, ground(), chips=asked):
+            left, top, right, foot = name.box(900 * factor, 430)
+            assert not [at for at in (least, 0.5, 0.42) if top < (1 - Y.fraction(at)) * 430 < foot]
+            assert most is None or not left < X.fraction(most) * 900 * factor < right
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -326,9 +326,10 @@ def test_spends_stand_side_by_side_and_unknown_stays_unknown() -> None:
 
 def test_labels_of_a_setting_are_told_and_those_of_both_once() -> None:
     scripted = {"simulated": True, "usd": 1.0}
-    assert differences.reservations(A | scripted, B | scripted | {"oracle": True}) == [
+    called = ("Direct, up to 64 tokens", "Reflexion with oracle, up to 64 tokens")
+    assert differences.reservations(A | scripted, B | scripted | {"oracle": True}, called) == [
         "simulated model",
-        "setting: oracle: may look at the target",
+        "Reflexion with oracle, up to 64 tokens: is told the right answers",
     ]
 
 

@@ -65,6 +65,12 @@ def texts(figure: Any) -> str:
     return " ".join(note.text for note in figure.layout.annotations)
 
 
+def test_of_many_told_budgets_ticks_are_round_numbers() -> None:
+    found = info(points(*(point(told, 20) for told in range(1, 151))))
+    written = [text for _, text in found.x_scale.ticks]
+    assert "10" in written and "100" in written and "23" not in written
+
+
 def test_told_budgets_are_ticks_and_used_tokens_have_their_intervals() -> None:
     found = info()
     assert [text for _, text in found.x_scale.ticks] == ["2", "8", "64"]

@@ -80,8 +80,8 @@ def test_a_page_stands_on_the_questions_of_its_study(view: str, database: Path) 
 def test_all_studies_together_say_which_lists_there_are(view: str) -> None:
     told = words(run_page(view, study="*"))
     assert "not pooled" in told
-    assert "narrow 10 questions" in told
-    assert "wide 16 questions" in told
+    assert "10 questions (Narrow)" in told
+    assert "16 questions (Wide)" in told
 
 
 @pytest.mark.parametrize("view", ["answers", "compare"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,8 @@ def test_a_question_is_never_markup(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with Store(db).writing() as connection:
         connection.execute("update questions set text = text || ?", [f": {EVIL}"])
     drawn = html(opened(db, monkeypatch))
+    # Where it is long it scrolls, and keys alone must reach it.
+    assert 'class="tk th-text" tabindex="0"' in drawn
     assert "&lt;" in drawn and "<script" not in drawn and "<img" not in drawn
 
 
@@ -117,7 +120,12 @@ def test_the_figure_ends_at_the_accuracy_of_the_thoughts_and_its_bars_count_each
         assert info.points[-1].accuracy == pytest.approx(right)
         reached = [thought for thought in found.thoughts if thought.first_reached is not None]
         assert sum(bar.right + bar.wrong for bar in info.bars) == len(reached)
-        assert figures.thought_figure(info).data
+        figure = figures.thought_figure(info)
+        # Also a mark at 100% is seen whole.
+        assert figure.data and figure.layout.yaxis.range[1] > max(figure.layout.yaxis.tickvals)
+        low, high = figure.layout.xaxis.range
+        across = {"wide": 960, "narrow": 704, "phone": 352}[room] - 60
+        assert (high - math.log10(info.points[-1].tokens)) / (high - low) * across > 7, "half a mark"
     assert "No thought" in str(
         figures.thought_figure(figures.thought_info(inside([], "text", "read", True), "direct")).layout
     )

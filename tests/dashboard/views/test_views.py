@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import engine
+from dashboard import theme
 from dashboard.data import queries
 from dashboard.text import exports
 from dashboard.widgets import controls
@@ -55,7 +57,7 @@ SAYS: dict[str, dict[str, str]] = {
         "empty": EMPTY,
         "one trial": "No setting answered a question right here",
         "all wrong": "No setting answered a question right here",
-        "all failed": "1 of 1 setting shown",
+        "all failed": "No answer is scored here: 3 failed",
         "small": "most accurate on",
         "mixed": "4 of 12 settings shown",
         "demo": "settings shown",
@@ -64,7 +66,7 @@ SAYS: dict[str, dict[str, str]] = {
         "empty": EMPTY,
         "one trial": "One setting, Direct, up to 64 tokens: nothing to compare it with yet",
         "all wrong": "too close to call: none is ahead",
-        "all failed": "No setting to compare yet",
+        "all failed": "No answer is scored here: 3 failed",
         "small": "is measurably better than Stated budget",
         "mixed": "Same 4 questions for both",
         "demo": "is measurably better than Direct",
@@ -387,6 +389,40 @@ def test_money_without_a_price_says_how_to_give_one(opened: Open) -> None:
 
 def test_an_assumed_price_is_called_assumed(opened: Open) -> None:
     assert "some prices are assumed" in words(opened("small", x="usd"))
+
+
+@pytest.mark.parametrize("view", ["explore", "compare"])
+def test_where_all_failed_a_page_leads_to_the_answers_that_say_why(opened: Open, view: str) -> None:
+    assert "Read the answers" in [link.proto.label for link in opened("all failed", view).get("page_link")]
+
+
+def test_a_row_without_a_scored_answer_that_is_chosen_says_why_and_leads_to_its_answers(opened: Open) -> None:
+    (condition,) = engine.open(stores.to_read(stores.all_failed)).cells()["condition_id"].unique()
+    app = opened("all failed", cell=f"{condition}~64")
+    assert "No answer of it is scored: 3 failed" in words(app)
+    assert "Read answers" in [link.proto.label for link in app.get("page_link")]
+
+
+def test_a_search_that_finds_nothing_does_not_say_that_nothing_is_stored(opened: Open) -> None:
+    assert "# No answer of this setting matches" in words(opened("small", "answers", find="nowhere"))
+
+
+def test_that_answers_are_simulated_is_said_once_where_one_model_gave_them(opened: Open) -> None:
+    assert "adder (simulated) · n = 1 question" in words(opened("one trial"))
+    assert "simulated answers" not in words(opened("one trial"))
+
+
+def test_the_number_of_questions_won_is_written_in_the_ink_of_a_text(opened: Open) -> None:
+    told = "".join(str(each.proto.body) for each in opened("all wrong", "compare").get("html"))
+    mark, ink = theme.strategy_colours(["direct"])["direct"], theme.label_colours(["direct"])["direct"]
+    assert f'<b style="color:{ink}">0 won</b>' in told and mark != ink
+
+
+@pytest.mark.parametrize("name", ["one trial", "all wrong"])
+def test_where_no_prompt_states_a_budget_the_strategy_has_its_name_and_a_way_to_run_it(opened: Open, name: str) -> None:
+    app = opened(name, "budgets", show="stated")
+    assert "Run Stated budget, whose prompt names a number of tokens" in words(app)
+    assert "Start a run" in [link.proto.label for link in app.get("page_link")]
 
 
 def test_failed_trials_are_counted_and_not_scored(opened: Open) -> None:

@@ -29,7 +29,7 @@ def _captions(app: AppTest) -> str:
 
 def test_the_guess_is_on_the_page_and_the_form_overrules_it(page: AppTest) -> None:
     assert not page.exception
-    assert "Answers to file:asked are read as choice: all 12 targets are letters of options." in _captions(page)
+    assert "Answers to asked are read as choice: all 12 targets are letters of options." in _captions(page)
     page.selectbox(key="form.kind").set_value("text")
     page.selectbox(key="form.statement").set_value("first").run()
     assert 'kind = "text"' in page.code[0].value and 'statement = "first"' in page.code[0].value
@@ -41,7 +41,18 @@ def test_a_checker_needs_no_column_of_answers(page: AppTest) -> None:
     page.selectbox(key="form.question").set_value("Puzzles").run()
     assert not page.exception
     assert 'checker = "game24"' in page.code[0].value and "answer_column" not in page.code[0].value
-    assert "Answers to file:asked+game24 are judged by game24, without targets." in _captions(page)
+    assert "Answers to asked (game24) are judged by game24, without targets." in _captions(page)
+
+
+def test_a_file_of_one_column_is_not_ready_since_no_question_is_its_own_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "new.duckdb"))
+    kept = studies.save_upload(runs.uploads(tmp_path / "new.duckdb"), "alone.csv", b"question\nWhy?\n")
+    page = run_page("runs", model=["scripted/adder"], task="file", file=f"{kept.parent.name}/alone.csv")
+    said = " ".join(str(each.value) for each in page.warning).replace("\\", "")
+    assert "The column 'question' of alone.csv cannot hold both question and answer" in said
+    assert "Ready to launch" not in "".join(str(each.proto.body) for each in page.get("html"))
 
 
 def test_a_file_is_in_the_address_by_its_content_and_no_server_path_is_in_a_message(
@@ -90,9 +101,7 @@ def test_an_uploaded_chat_is_a_question(tmp_path: Path, monkeypatch: pytest.Monk
     assert not page.exception
     study = page.code[0].value
     assert 'messages_column = "messages"' in study and "answer_column" not in study
-    assert not page.warning and "Answers to file:chats are read as number: all 1 targets are numbers." in _captions(
-        page
-    )
+    assert not page.warning and "Answers to chats are read as number: there is one target." in _captions(page)
 
 
 def test_a_scorer_with_options_is_in_the_address_and_a_wrong_one_is_said(

@@ -6,8 +6,10 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard import theme
 from dashboard.text import tables
 from dashboard.widgets.controls import MOST_WORDED, literal, spoken
+from tests.dashboard.figures.test_figures import contrast
 
 PAGE = """
 import polars as pl
@@ -58,6 +60,30 @@ def test_what_is_shown_are_words_and_what_is_sorted_are_numbers() -> None:
 def test_a_large_table_is_not_worded_cell_by_cell() -> None:
     shown = AppTest.from_string(LARGE, default_timeout=60).run().dataframe[0]
     assert not shown.proto.arrow_data.styler.display_values
+
+
+UNSCORED = """
+import polars as pl
+from dashboard.widgets import controls
+controls.table(pl.DataFrame({"Setting": ["a"], "Accuracy, %": [None]}, schema_overrides={"Accuracy, %": pl.Float64}), "none")
+"""
+
+
+def test_names_that_stay_in_view_are_told_from_their_ground_though_they_are_drawn_paler() -> None:
+    narrow = AppTest.from_string(PAGE, default_timeout=30)
+    narrow.session_state["narrow"] = 1
+    styles = narrow.run().dataframe[0].proto.arrow_data.styler.styles
+    assert "_col0 { color: #000000 }" in styles and "_col1" not in styles
+    wide = AppTest.from_string(PAGE, default_timeout=30).run().dataframe[0]
+    assert "color" not in wide.proto.arrow_data.styler.styles
+    for inks in (theme.LIGHT, theme.DARK):
+        pale = theme.blend(theme.ink_on(inks.background), inks.background, 0.6)
+        assert contrast(pale, inks.background) >= 4.5
+
+
+def test_a_column_of_which_nothing_is_known_says_so_in_the_ink_of_the_others() -> None:
+    shown = AppTest.from_string(UNSCORED, default_timeout=30).run().dataframe[0]
+    assert shown.value["Accuracy, %"].to_list() == ["unknown"]
 
 
 @pytest.mark.parametrize(

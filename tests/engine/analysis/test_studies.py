@@ -119,7 +119,7 @@ def test_studies_with_unlike_lists_are_not_pooled_and_it_is_said_which_there_are
     # Two conditions were asked 40 questions and one was asked 60: the list of most is shown, and nothing stands twice.
     assert shown(results.cells()) == {"direct": (40, 25 / 40), "votes": (40, 0.5)}
     (note,) = results.notes()
-    assert "not pooled" in note and "narrow 40 questions" in note and "wide 60 questions" in note
+    assert "not pooled" in note and "40 questions (Narrow)" in note and "60 questions (Wide)" in note
     assert results.notes(study="wide") == []
     assert results.studies().select("study", "list", "n_questions").rows() == [("wide", 0, 60), ("narrow", 1, 40)]
 

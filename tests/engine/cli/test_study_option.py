@@ -65,8 +65,8 @@ def test_a_verb_stands_on_the_questions_of_its_study(
 def test_the_report_of_all_studies_says_which_lists_there_are(database: Path, capsys: pytest.CaptureFixture[str]):
     told = said(database, capsys, "report")
     assert "not pooled" in told
-    assert "narrow 10 questions" in told
-    assert "wide 16 questions" in told
+    assert "10 questions (Narrow)" in told
+    assert "16 questions (Wide)" in told
     assert "not pooled" in said(database, capsys, "advise", "--per-right")
     assert "not pooled" not in said(database, capsys, "report", "--study", "wide")
 

@@ -153,7 +153,7 @@ def test_the_haystack_is_context_and_not_question() -> None:
 
 
 def test_asking_for_more_than_there_is_says_how_many_there_are() -> None:
-    with pytest.raises(UsageError, match=r"'gym:products/easy' has 92 distinct questions, enough for seeds 0 to 0"):
+    with pytest.raises(UsageError, match=r"Products \(easy\) has 92 distinct questions, enough for seeds 0 to 0"):
         open_task(TaskSpec("gym:products", questions=50, seed=1)).questions()
     assert len(open_task(TaskSpec("gym:products", questions=92)).questions()) == 92
 

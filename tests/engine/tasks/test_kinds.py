@@ -99,7 +99,7 @@ def test_the_guess_is_said_with_its_reason_and_its_odd_rows(tmp_path: Path) -> N
     task = FileTask(_spec(path))
     questions = task.questions()
     assert task.note == (
-        "Answers to file:asked are read as number: 19 of its 20 targets are numbers; row 20 ('nobody at all') as text."
+        "Answers to asked are read as number: 19 of its 20 targets are numbers; row 20 ('nobody at all') as text."
     )
     assert [question.problem.answer_kind for question in questions[-2:]] == ["number", "text"]
     assert questions[0].problem.instructions == "Give the answer as a number."
@@ -231,7 +231,7 @@ def test_a_study_names_kind_statement_options_and_checker(tmp_path: Path) -> Non
     assert (study.tasks[0].kind, study.tasks[0].statement) == ("choice", "first")
     planned = plan(study, sends=False)
     assert planned.notes == (
-        "Answers to file:asked are read as choice, as the study says, of several that a reply states the first.",
+        "Answers to asked are read as choice, as the study says, of several that a reply states the first.",
     )
     assert planned.specs[0].question.problem.statement == "first"
     for key, sentence in (
