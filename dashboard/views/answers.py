@@ -9,14 +9,14 @@ import base64
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
-from dashboard import theme
-from dashboard.data import queries
-from dashboard.data.cuts import strip_of
+from dashboard import ready, theme
+from dashboard.data import cuts, queries
 from dashboard.text import strips, transcript
 from dashboard.text.transcript import Entry
 from dashboard.theme import fade
@@ -176,6 +176,9 @@ def render() -> None:
         wish = Wish.drawn(db, params, conditions, problems)
         st.space("stretch")
         ways = st.container(horizontal=True, width="content")
+    model = str(wish.condition["model"])
+    # It is loaded while the answers are looked for.
+    ready.ahead(db, ("answers", model), [partial(cuts.begin, model)])
     key = url_state.value(VIEW, "trial"), url_state.value(VIEW, "question")
     asked = (db, wish.study, wish.condition["task"], wish.condition["condition_id"], wish.axis)
     try:
@@ -417,7 +420,7 @@ def _calls(
         reply = replies.get(call.key)
         said_before = tuple(replies[c.key].text for c in trial.calls[: call.ordinal] if c.key in replies)
         granted = (reading.granted or 0) if call is closing else None
-        strip = strip_of(call, reply, granted, said_before, transcript.example_texts(trial.spec.question.problem))
+        strip = cuts.strip_of(call, reply, granted, said_before, transcript.example_texts(trial.spec.question.problem))
         body = ""
         if earlier is None:
             body, n = strips.cells(strip.prompt), len(strip.prompt)

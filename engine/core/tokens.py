@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -165,6 +166,9 @@ def _ordinary(name: str) -> Encoding | None:
     return _encoding(ORDINARY.get(name, name))
 
 
+_telling = threading.Lock()
+
+
 @functools.cache
 def _encoding(name: str) -> Encoding | None:
     # Found without importing it: litellm takes three seconds.
@@ -178,15 +182,16 @@ def _encoding(name: str) -> Encoding | None:
     import tiktoken
 
     # tiktoken knows no other way to be told where files are; whoever runs us may use the variable as well.
-    before = os.environ.get("TIKTOKEN_CACHE_DIR")
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
-    try:
-        known = tiktoken.get_encoding(name)
-        # The ranks, 15 to 30 MB of objects: tiktoken cuts by its own copy and keeps these for pickling alone.
-        known._mergeable_ranks = {}
-        return known
-    finally:
-        if before is None:
-            del os.environ["TIKTOKEN_CACHE_DIR"]
-        else:
-            os.environ["TIKTOKEN_CACHE_DIR"] = before
+    with _telling:
+        before = os.environ.get("TIKTOKEN_CACHE_DIR")
+        os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
+        try:
+            known = tiktoken.get_encoding(name)
+            # The ranks, 15 to 30 MB of objects: tiktoken cuts by its own copy and keeps these for pickling alone.
+            known._mergeable_ranks = {}
+            return known
+        finally:
+            if before is None:
+                del os.environ["TIKTOKEN_CACHE_DIR"]
+            else:
+                os.environ["TIKTOKEN_CACHE_DIR"] = before
