@@ -29,7 +29,10 @@ SOUND = 0.95
 nothing."""
 TIED = 0.10
 """What a point that is surely further from the best than the goal, so that no recommendation hangs on it, may be better
-than a cheaper one that was at least as accurate so far."""
+than a cheaper one of which it was not `AHEAD` so far."""
+AHEAD = 0.02
+"""A lead that chance makes, in accuracy: where two differ by at most `TIED` for sure, what was measured of it has a
+standard error about as large. Without it two that are alike wait for whichever chance has put ahead."""
 DOMINATED, NO_BETTER = "dominated", "costs more, no better"
 
 
@@ -109,7 +112,7 @@ def judge(points: Points, before: Mapping[int, Settled], goal: float, free: froz
 
         def beats(by: int, point: int = point, tolerance: float = tolerance) -> bool:
             high = best[point, by]
-            near = high <= (tolerance if accuracy[by] >= accuracy[point] else min(goal, tolerance))
+            near = high <= (tolerance if accuracy[point] - accuracy[by] <= AHEAD else min(goal, tolerance))
             return bool(dearer[by, point] <= 0 and near)
 
         # Those before it in the order alone may settle it, so that no two settle each other.

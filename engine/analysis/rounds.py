@@ -65,13 +65,13 @@ class Decided:
         if self.pick is None:
             return f"After {so_far} nothing can be said yet: too few answers are scored."
         # Up to the next tenth: a bound is never told smaller than it is.
-        most = text.number(math.ceil(1000 * self.bound - 1e-6) / 10)
-        behind = f"at most {most} points behind the best (95%, at every look)"
+        most = text.distance(math.ceil(1000 * self.bound - 1e-6) / 1000)
+        behind = f"at most {most} behind the best (95%, at every look)"
         if self.state == "reached":
             head = f"Done after {so_far}: use {self.pick}, {behind}."
         elif self.state == "all asked":
             asked = f"All {text.plural(self.listed, 'question')} asked"
-            head = f"{asked} without being sure of {_points(self.goal)}: {self.pick} is {behind}."
+            head = f"{asked} without being sure of {text.distance(self.goal)}: {self.pick} is {behind}."
         else:
             head = f"So far, after {so_far}: {self.pick}, {behind}."
         stopped = sum(each.stopped for each in self.settings)
@@ -117,9 +117,9 @@ def _of(study: str, last: Round, stops: Sequence[Stop], conditions: Sequence[Row
             stop = max(own, key=lambda stop: stop.budget)
             by = point(stop.by_condition, stop.by_budget)
             if stop.high < 0:
-                why = f"{by} surely costs no more and is at least {_points(-stop.high)} more accurate"
+                why = f"{by} surely costs no more and is at least {text.distance(-stop.high)} more accurate"
             else:
-                why = f"surely costs no less than {by} and is at most {_points(stop.high)} more accurate"
+                why = f"surely costs no less than {by} and is at most {text.distance(stop.high)} more accurate"
             asked = SettingAsked(condition, name(row), row["strategy"], stop.asked, True, why)
         elif condition == last.condition_id:
             asked = SettingAsked(condition, name(row), row["strategy"], last.asked, False, "recommended")
@@ -139,11 +139,6 @@ def _of(study: str, last: Round, stops: Sequence[Stop], conditions: Sequence[Row
         *(last.run_id, study, last.task, last.asked, listed, last.number, last.state, last.goal, last.bound, pick),
         *(tuple(ordered), sum(saved.values())),
     )
-
-
-def _points(share: float) -> str:
-    points = f"{100 * share:.1f}".removesuffix(".0")
-    return f"{points} {'point' if points == '1' else 'points'}"
 
 
 def sentences(every: Iterable[Decided]) -> list[str]:

@@ -234,6 +234,12 @@ def draws(n: int | None) -> str:
     return f"mean of {count(n)} draws" if n is not None and n > 1 else ""
 
 
+def distance(share: float) -> str:
+    """How far two fractions lie apart, without a sign: `3 points`, `1 point`, `0.1 points`."""
+    points = number(100 * share)
+    return f"{points} {'point' if points == '1' else 'points'}"
+
+
 def plural(n: int, noun: str, many: str | None = None) -> str:
     """A count with its noun: `1 setting`, `4 settings`."""
     return f"{count(n)} {noun if n == 1 else many or noun + 's'}"

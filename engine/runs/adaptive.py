@@ -152,14 +152,14 @@ class Rounds:
         lines = []
         for course in self._courses:
             last, whole = course.rounds[-1], sum(map(len, course.groups))
-            goal = text.number(100 * last.goal)
             stopped = len(course.dropped)
             early = f"; {text.plural(stopped, 'setting')} stopped earlier" if stopped else ""
             if last.state == "reached":
-                what = f"surely within {goal} points of the best after {text.count(last.asked)} of"
+                what = f"surely within {text.distance(last.goal)} of the best after {text.count(last.asked)} of"
                 lines.append(f"{names.task(course.task)}: {what} {text.plural(whole, 'question')}{early}.")
             else:
-                bound = f"{text.number(100 * last.bound)} points behind the best, more than the {goal} asked for"
+                behind, goal = text.distance(last.bound), text.distance(last.goal)
+                bound = f"{behind} behind the best, more than the {goal} asked for"
                 asked = f"all {text.plural(whole, 'question')} asked"
                 what = f"{asked}, and what is recommended may be {bound}{early}."
                 lines.append(f"{names.task(course.task)}: {what}")

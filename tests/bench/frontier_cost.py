@@ -1,6 +1,6 @@
 """What a full frontier costs: seven strategies at eight budgets, bought in four ways and brought to equal intervals.
 
-    python -m tests.bench.frontier_cost [--questions 100] [--adaptive 600] [--folder DIR]
+    python -m tests.bench.frontier_cost [--questions 100] [--adaptive 2000] [--lots 8] [--folder DIR]
 
 The strategies are those of Wang et al. 2024 (arXiv 2406.06461). Every way is a real run of the engine with a scripted
 model that adds and subtracts step by step, right in three of four steps, on sums of three lengths; a word is a token.
@@ -26,9 +26,12 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import os
 import tempfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
 
@@ -71,7 +74,12 @@ class Way:
 
 
 def study(
-    model: str, strategies: tuple[str, ...], budgets: tuple[int, ...], questions: int, until: str | None = None
+    model: str,
+    strategies: tuple[str, ...],
+    budgets: tuple[int, ...],
+    questions: int,
+    seed: int,
+    until: str | None = None,
 ) -> Study:
     """The study that a run is of; each model name has draws of its own."""
     adaptive = "" if until is None else f'plan = "adaptive"\nuntil = "{until}"\n'
@@ -79,7 +87,7 @@ def study(
     return parse(
         adaptive
         + f'name = "{model}"\nbudget_axis = "total_tokens"\nbudgets = {list(budgets)}\nmodels = ["scripted/{model}"]\n'
-        f'strategies = [{listed}]\n[[tasks]]\nname = "gym:chain_sum/easy-hard"\nquestions = {questions}\n',
+        f'strategies = [{listed}]\n[[tasks]]\nname = "gym:chain_sum/easy-hard"\nquestions = {questions}\nseed = {seed}\n',
         model,
     )
 
@@ -90,11 +98,12 @@ def bought(
     budgets: tuple[int, ...],
     questions: int,
     db: Path,
+    seed: int,
     until: str | None = None,
 ) -> float:
     """Run a study and say what it was billed, in tokens a question."""
     scripted._SCRIPTS[model] = scripted.stepper(0.75)
-    status = engine.run(study(model, strategies, budgets, questions, until), db)
+    status = engine.run(study(model, strategies, budgets, questions, seed, until), db)
     assert status.state == "finished", (model, status.state, status.message, status.reasons)
     return status.spent.tokens / questions
 
@@ -116,20 +125,21 @@ def read(results: Results, way: Way, models: Mapping[str, tuple[int, ...]]) -> N
                 way.apart[strategy, budget] = 100 * (difference.high - difference.low) * math.sqrt(way.more)
 
 
-def ways(questions: int, many: int, db: Path) -> dict[str, Way]:
+def ways(questions: int, many: int, db: Path, seed: int) -> dict[str, Way]:
     """All four, bought and read; the adaptive one on `many` questions."""
     apart, anytime, shared, adaptive = Way(), Way(), Way(), Way(more=many / questions)
     # No regret is so small, so that it asks on whoever is not beaten.
-    adaptive.tokens = bought("adaptive", STRATEGIES, BUDGETS, many, db, "regret <= 0.1 points")
-    shared.tokens = bought("shared", STRATEGIES, BUDGETS, questions, db)
+    adaptive.tokens = bought("adaptive", STRATEGIES, BUDGETS, many, db, seed, "regret <= 0.1 points")
+    shared.tokens = bought("shared", STRATEGIES, BUDGETS, questions, db, seed)
     for strategy in STRATEGIES:
-        anytime.tokens += bought(f"anytime-{strategy}", (strategy,), BUDGETS, questions, db)
+        anytime.tokens += bought(f"anytime-{strategy}", (strategy,), BUDGETS, questions, db, seed)
         for budget in BUDGETS:
-            bought(f"apart-{strategy}-{budget}", (strategy,), (budget,), questions, db)
+            bought(f"apart-{strategy}-{budget}", (strategy,), (budget,), questions, db, seed)
     results = engine.open(db)
     read(results, adaptive, {"adaptive": BUDGETS})
     for decided in results.decisions("adaptive"):
-        print(decided.sentence, *(f"{each.name}: {each.asked}" for each in decided.settings), sep="; ")
+        asked = ", ".join(f"{each.name} {each.asked}" for each in decided.settings)
+        print(f"lot {seed}, asked: {asked}", flush=True)
     read(results, shared, {"shared": BUDGETS})
     read(results, anytime, {f"anytime-{strategy}": BUDGETS for strategy in STRATEGIES})
     read(results, apart, {f"apart-{strategy}-{budget}": (budget,) for strategy in STRATEGIES for budget in BUDGETS})
@@ -150,39 +160,49 @@ def usable(widths: Callable[[Way], Mapping[Place, float]], every: Mapping[str, W
     return [place for place in widths(every["apart"]) if all(widths(way).get(place) for way in every.values())]
 
 
+def measured(seed: int, questions: int, many: int, folder: Path) -> dict[str, tuple[float, ...]]:
+    """One lot of questions bought in all ways: by way its tokens a question, and how many times fewer than apart for the
+    same questions, for cells as wide and for differences as wide."""
+    logging.disable()
+    every = ways(questions, many, folder / f"frontier_cost-{seed}.duckdb", seed)
+    base = every["apart"]
+    # What the adaptive run stopped is missing in it alone.
+    whole = {name: way for name, way in every.items() if name != "adaptive"}
+    told = {}
+    for name, way in every.items():
+        among = every if name == "adaptive" else whole
+        wide = [
+            factor(widths, way, base, usable(widths, among))
+            for widths in (lambda each: each.width, lambda each: each.apart)
+        ]
+        told[name] = (way.tokens, base.tokens / way.tokens, *wide)
+    return told
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--questions", type=int, default=100)
-    parser.add_argument("--adaptive", type=int, default=600, help="questions the adaptive run may ask")
-    parser.add_argument("--folder", type=Path, help="where the database is written; none: nowhere that stays")
+    parser.add_argument("--adaptive", type=int, default=2000, help="questions the adaptive run may ask")
+    parser.add_argument("--lots", type=int, default=8, help="so many times over, of other questions each")
+    parser.add_argument("--folder", type=Path, help="where the databases are written; none: nowhere that stays")
     asked = parser.parse_args()
-    logging.disable()
-    with tempfile.TemporaryDirectory() as own:
-        every = ways(asked.questions, asked.adaptive, (asked.folder or Path(own)) / "frontier_cost.duckdb")
-    base, gap = every["apart"], fmean
-    # What the adaptive run stopped is missing in it alone.
-    whole = {name: way for name, way in every.items() if name != "adaptive"}
-    cells, apart = usable(lambda way: way.width, whole), usable(lambda way: way.apart, whole)
-    kept = usable(lambda way: way.width, every), usable(lambda way: way.apart, every)
-    print(
-        f"{asked.questions} questions, {len(STRATEGIES)} strategies x {len(BUDGETS)} budgets ({BUDGETS[0]} to "
-        f"{BUDGETS[-1]:,} tokens); {len(cells)} of {len(base.width)} cells and {len(apart)} of "
-        f"{len(BUDGETS) * (len(STRATEGIES) - 1)} differences have a spread in every way"
-    )
+    print(f"{len(STRATEGIES)} strategies x {len(BUDGETS)} budgets ({BUDGETS[0]} to {BUDGETS[-1]:,} tokens)")
+    with (
+        tempfile.TemporaryDirectory() as own,
+        ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool,
+    ):
+        folder = asked.folder or Path(own)
+        runs = [
+            pool.submit(measured, seed, asked.questions, asked.adaptive, folder) for seed in range(1, asked.lots + 1)
+        ]
+        lots = [run.result() for run in runs]
+    print(f"means of {len(lots)} lots of {asked.questions} questions (adaptive: {asked.adaptive:,}), least and most")
     print("| way | tokens a question | fewer, same questions | fewer, cells as wide | fewer, differences as wide |")
     print("|---|---|---|---|---|")
-    for name, way in every.items():
-        fewer = (
-            base.tokens / way.tokens,
-            factor(lambda each: each.width, way, base, kept[0] if name == "adaptive" else cells),
-            factor(lambda each: each.apart, way, base, kept[1] if name == "adaptive" else apart),
-        )
-        print(f"| {name} | {way.tokens:,.0f} | {' | '.join(f'{each:.1f}x' for each in fewer)} |")
-    for name, way in every.items():
-        off = [way.accuracy[place] - base.accuracy[place] for place in base.accuracy]
-        at = kept if name == "adaptive" else (cells, apart)
-        widths = gap(way.width[place] for place in at[0]), gap(way.apart[place] for place in at[1])
-        print(f"{name}: mean width {widths[0]:.1f} and {widths[1]:.1f} points; accuracies {gap(off):+.1f} from apart's")
+    for name in lots[0]:
+        tokens, *fewer = zip(*(lot[name] for lot in lots), strict=True)
+        cells = " | ".join(f"{fmean(each):.1f}x ({min(each):.1f} to {max(each):.1f})" for each in fewer)
+        print(f"| {name} | {fmean(tokens):,.0f} | {cells} |")
 
 
 if __name__ == "__main__":

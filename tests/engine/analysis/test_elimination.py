@@ -77,6 +77,19 @@ def test_of_those_surely_within_the_goal_the_cheapest_is_recommended() -> None:
     assert judged.bound <= 0.03
 
 
+def test_out_of_the_running_a_lead_that_chance_makes_keeps_nobody_and_a_larger_one_does() -> None:
+    n = 2000
+    right = answers(0.9, 0.4, n=n)
+    for lead, dropped in ((0.0, {2}), (0.015, {2}), (0.03, set())):
+        behind = right[1].copy()
+        behind[np.flatnonzero(behind == 0)[: round(lead * n)]] = 1
+        judged = judge(points(np.stack([*right, behind]), [30, 10, 20]), {}, 0.001)
+        assert judged.dropped == dropped
+        if dropped:
+            assert judged.settled[2].by == 1
+            assert 0 <= judged.settled[2].high <= 0.1
+
+
 def test_what_was_dropped_earlier_counts_against_a_recommendation_unless_it_surely_is_not_the_best() -> None:
     scores = answers(0.5, 0.5, n=400)
     scores[1, 20:] = np.nan

@@ -97,6 +97,11 @@ def test_one_of_something_is_singular() -> None:
     assert fmt.plural(2, "entry", "entries") == "2 entries"
 
 
+def test_a_distance_is_in_points_and_one_of_them_is_singular() -> None:
+    told = [fmt.distance(share) for share in (0.03, 0.01, 0.0025, 0.001, 0.1 + 0.2)]
+    assert told == ["3 points", "1 point", "0.25 points", "0.1 points", "30 points"]
+
+
 def test_budgets_on_the_money_axis_are_pico_dollars() -> None:
     assert fmt.budget(20_000_000_000, "usd") == "$0.02"
     assert [fmt.budget(1024, axis) for axis in ("output_tokens", "total_tokens", "calls")] == [
