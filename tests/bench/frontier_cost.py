@@ -3,7 +3,8 @@
     python -m tests.bench.frontier_cost [--questions 100] [--adaptive 2000] [--lots 8] [--folder DIR]
 
 The strategies are those of Wang et al. 2024 (arXiv 2406.06461). Every way is a real run of the engine with a scripted
-model that adds and subtracts step by step, right in three of four steps, on sums of three lengths; a word is a token.
+model that adds and subtracts step by step, right in three of four steps, on sums of two, three and five numbers in
+turn, of the same kind however many are asked; a word is a token.
 
 - apart: a run for each strategy and budget, with draws of its own, as tools do that know no budget. It is charged what
   its trials spend within their walls and not what our runs are billed, which is more: a tool that cuts its calls at the
@@ -27,6 +28,7 @@ import argparse
 import logging
 import math
 import os
+import random
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -74,12 +76,7 @@ class Way:
 
 
 def study(
-    model: str,
-    strategies: tuple[str, ...],
-    budgets: tuple[int, ...],
-    questions: int,
-    seed: int,
-    until: str | None = None,
+    model: str, strategies: tuple[str, ...], budgets: tuple[int, ...], file: Path, until: str | None = None
 ) -> Study:
     """The study that a run is of; each model name has draws of its own."""
     adaptive = "" if until is None else f'plan = "adaptive"\nuntil = "{until}"\n'
@@ -87,7 +84,7 @@ def study(
     return parse(
         adaptive
         + f'name = "{model}"\nbudget_axis = "total_tokens"\nbudgets = {list(budgets)}\nmodels = ["scripted/{model}"]\n'
-        f'strategies = [{listed}]\n[[tasks]]\nname = "gym:chain_sum/easy-hard"\nquestions = {questions}\nseed = {seed}\n',
+        f'strategies = [{listed}]\n[[tasks]]\nname = "file:{file}"\n',
         model,
     )
 
@@ -96,16 +93,15 @@ def bought(
     model: str,
     strategies: tuple[str, ...],
     budgets: tuple[int, ...],
-    questions: int,
+    file: Path,
     db: Path,
-    seed: int,
     until: str | None = None,
-) -> float:
-    """Run a study and say what it was billed, in tokens a question."""
+) -> int:
+    """Run a study and say how many tokens it was billed."""
     scripted._SCRIPTS[model] = scripted.stepper(0.75)
-    status = engine.run(study(model, strategies, budgets, questions, seed, until), db)
+    status = engine.run(study(model, strategies, budgets, file, until), db)
     assert status.state == "finished", (model, status.state, status.message, status.reasons)
-    return status.spent.tokens / questions
+    return status.spent.tokens
 
 
 def read(results: Results, way: Way, models: Mapping[str, tuple[int, ...]]) -> None:
@@ -125,16 +121,32 @@ def read(results: Results, way: Way, models: Mapping[str, tuple[int, ...]]) -> N
                 way.apart[strategy, budget] = 100 * (difference.high - difference.low) * math.sqrt(way.more)
 
 
-def ways(questions: int, many: int, db: Path, seed: int) -> dict[str, Way]:
+def sums(seed: int, questions: int, folder: Path) -> Path:
+    """A file of so many different sums, the first of the list that a seed makes."""
+    rng, asked = random.Random(seed), dict[str, int]()
+    while len(asked) < questions:
+        first, *others = (rng.randint(10, 99) for _ in range((2, 3, 5)[len(asked) % 3]))
+        signed = [rng.choice((1, -1)) * number for number in others]
+        if (right := first + sum(signed)) >= 0:
+            text = "".join(f" {'+' if number > 0 else '-'} {abs(number)}" for number in signed)
+            asked[f"{first}{text}"] = right
+    file = folder / f"sums-{seed}-{questions}.jsonl"
+    file.write_text("".join(f'{{"question": "{text} = ?", "answer": "{right}"}}\n' for text, right in asked.items()))
+    return file
+
+
+def ways(questions: int, many: int, folder: Path, seed: int) -> dict[str, Way]:
     """All four, bought and read; the adaptive one on `many` questions."""
+    few, lot = sums(seed, questions, folder), sums(seed, many, folder)
+    db = folder / f"frontier_cost-{seed}.duckdb"
     apart, anytime, shared, adaptive = Way(), Way(), Way(), Way(more=many / questions)
     # No regret is so small, so that it asks on whoever is not beaten.
-    adaptive.tokens = bought("adaptive", STRATEGIES, BUDGETS, many, db, seed, "regret <= 0.1 points")
-    shared.tokens = bought("shared", STRATEGIES, BUDGETS, questions, db, seed)
+    adaptive.tokens = bought("adaptive", STRATEGIES, BUDGETS, lot, db, "regret <= 0.1 points") / many
+    shared.tokens = bought("shared", STRATEGIES, BUDGETS, few, db) / questions
     for strategy in STRATEGIES:
-        anytime.tokens += bought(f"anytime-{strategy}", (strategy,), BUDGETS, questions, db, seed)
+        anytime.tokens += bought(f"anytime-{strategy}", (strategy,), BUDGETS, few, db) / questions
         for budget in BUDGETS:
-            bought(f"apart-{strategy}-{budget}", (strategy,), (budget,), questions, db, seed)
+            bought(f"apart-{strategy}-{budget}", (strategy,), (budget,), few, db)
     results = engine.open(db)
     read(results, adaptive, {"adaptive": BUDGETS})
     for decided in results.decisions("adaptive"):
@@ -164,7 +176,7 @@ def measured(seed: int, questions: int, many: int, folder: Path) -> dict[str, tu
     """One lot of questions bought in all ways: by way its tokens a question, and how many times fewer than apart for the
     same questions, for cells as wide and for differences as wide."""
     logging.disable()
-    every = ways(questions, many, folder / f"frontier_cost-{seed}.duckdb", seed)
+    every = ways(questions, many, folder, seed)
     base = every["apart"]
     # What the adaptive run stopped is missing in it alone.
     whole = {name: way for name, way in every.items() if name != "adaptive"}
