@@ -96,7 +96,7 @@ def fault(error: object, *, grave: bool = False) -> None:
 
 def empty(why: str, what_next: str, command: str | None = None, way: tuple[str, str, Query] | None = None) -> None:
     """Empty state: why there is nothing to show, and what to do about it; `way`: a link, as `link_to` takes it."""
-    heading(why.removesuffix("."))
+    heading(url_state.own(why).removesuffix("."))
     st.markdown(literal(what_next))
     if command:
         st.code(command, language=None)

@@ -121,13 +121,19 @@ def parse(params: Iterable[Param], query: Query) -> tuple[Values, list[str]]:
             values[name] = fitting or _texts(param.default)
         else:
             values[name] = next(iter(fitting or _texts(param.default)), None)
-        problems += [
-            f"This link asks for {name} = {quoted(text)}, which is not there (any more)."
-            for text in texts
-            if text not in fitting
-        ]
+        for text in texts:
+            if text not in fitting:  # What is not said need not be compared: an address may ask for thousands.
+                problems.append(_gone(name, text, param.choices or () if len(problems) < MOST_SAID else ()))
     left = len(problems) - MOST_SAID  # An address may hold thousands of parts, and a page can show a few sentences.
     return values, [*problems[:MOST_SAID], *([f"{left:,} more parts of this link cannot be used."] if left > 0 else [])]
+
+
+def _gone(name: str, text: str, choices: Sequence[str]) -> str:
+    """What a link asked for in vain, with what is there and looks most like it."""
+    # Nearer than for words: of two settings' ids some letters are always the same.
+    near = difflib.get_close_matches(shortened(text), choices, n=1, cutoff=0.75)
+    hint = f" Did it mean {near[0]!r}?" if near else ""
+    return f"This link asks for {name} = {quoted(text)}, which is not there (any more).{hint}"
 
 
 def written(params: Iterable[Param], values: Mapping[str, object], *, whole: bool = False) -> dict[str, list[str]]:
@@ -187,7 +193,7 @@ def settle(
         left = [text for text in chosen if text in choices]
         if not went_on:
             gone = [text for text in chosen if text not in choices]
-            problems += [f"This link asks for {name} = {quoted(text)}, which is not there (any more)." for text in gone]
+            problems += [_gone(name, text, choices if len(gone) <= MOST_SAID else ()) for text in gone]
         if not left or (went_on and name not in current()):
             left = _texts(default)
         st.session_state[key(view, name)] = left if name in many else next(iter(left), None)

@@ -246,7 +246,7 @@ class Store(Database):
             chosen = f"select {tables.place(connection)} {wanted}"
             trials = tables.whole_trials(connection, chosen, [trial_id, attempt])
         if not trials:
-            raise StoreError(f"There is no trial {trial_id!r} in {self.path}.")
+            raise StoreError(f"There is no answer {trial_id!r} in {self.path}.")
         return trials[0]
 
     def trials(self, condition_id: str) -> list[Trial]:

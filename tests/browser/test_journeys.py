@@ -91,12 +91,20 @@ _FOCUSED = """() => {
 }"""
 
 
+_RINGED = """() => {
+    const at = document.activeElement, links = '[data-testid=stPageLink-NavLink], [data-testid=stTopNavLink]';
+    return !at.matches(links) || getComputedStyle(at).outlineStyle === 'solid';
+}"""
+"""Whether a link of ours that has the focus shows it."""
+
+
 def focused(page: Any, words: str, *before: str) -> None:
     """Press Tab until what it reaches says these words; it must have reached the others before."""
     reached = []
     for _ in range(120):
         page.keyboard.press("Tab")
         reached.append(str(page.evaluate(_FOCUSED)))
+        assert page.evaluate(_RINGED), f"The focus on {reached[-1]!r} is not to be seen."
         if words in reached[-1] and all(any(each in name for name in reached) for each in before):
             return
     raise AssertionError(f"No {words!r} and {before} within 120 presses of Tab: {reached}")

@@ -107,7 +107,7 @@ def test_a_stored_answer_is_cut_by_its_link(db: Path) -> None:
 def test_an_answer_that_is_not_there_and_a_file_of_the_server_are_refused_in_words(db: Path) -> None:
     app = opened(source="stored", trial="nowhere", **{"with": ["local//etc/model.gguf", "o200k_base"]})
     said = " ".join(str(each.value) for each in app.warning).replace("\\", "")
-    assert "not among the models of this machine" in said and "nowhere" in said
+    assert "not among the models of this machine" in said and "There is no answer 'nowhere'" in said
 
 
 def test_the_tokens_of_a_study_stand_in_a_table_and_a_figure(db: Path) -> None:

@@ -141,7 +141,7 @@ def test_every_page_opens_on_150_settings_and_its_heading_stays_short(opened: Op
 @pytest.mark.parametrize("name", [None, "empty"])
 def test_without_results_a_page_says_how_to_get_some(opened: Open, tmp_path: Path, view: str, name: str | None) -> None:
     said = words(opened(name or str(tmp_path / "none.duckdb"), view))
-    assert ("There is no database at" if name is None else EMPTY) in said
+    assert ("There is no database at none.duckdb" if name is None else EMPTY) in said
     assert "Start a run on the Runs page or in a terminal" in said
     assert "budgetscope run first" in said
 

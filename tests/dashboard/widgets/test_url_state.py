@@ -65,6 +65,7 @@ def test_a_pinned_value_is_written_even_when_it_is_the_default() -> None:
         ),
         ({"x": ["https://evil.example/"]}, "This link asks for x = '…', which is not there (any more)."),
         ({"x": ["www.evil.example"]}, "This link asks for x = '…', which is not there (any more)."),
+        ({"x": ["outputs"]}, "This link asks for x = 'outputs', which is not there (any more). Did it mean 'output'?"),
         ({"Please sign in": ["a"]}, "This link has a part '…' that this page does not know."),
     ],
 )
