@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import polars as pl
 import streamlit as st
@@ -251,17 +251,7 @@ def render() -> None:
             st.space("stretch")
             controls.caption(figures.caption_sentence(info))
     with right, st.container(border=True, key="panel"):
-        if chosen:
-            row = rows[chosen]
-            name = names.over(frame.to_dicts())(row)
-            # What the budget cut and what prices rest on stand in lines of their own there.
-            notes = tables.cell_notes(row | {"much_cut": None}, "")
-            panel.draw(db, row, name, selection.study, looking.zone, [" · ".join(notes)] if notes else [])
-        else:
-            controls.caption(CLICK if info.points else "What is behind a point stands here, once there is one.")
-            if not frame.is_empty() and not info.points:
-                query = {"study": selection.study, "condition": frame["condition_id"][0]}
-                controls.link_to("answers", "Read the answers", query)
+        _beside(db, selection, frame, rows.get(chosen or ""), bool(info.points))
     # Before the rest is drawn: whoever copies the address early gets this view.
     url_state.save(VIEW, params)
     if not frame.is_empty():
@@ -292,6 +282,22 @@ def render() -> None:
     controls.share(
         VIEW, frame, params, lambda: frozen.as_page(view(), link), lambda: frozen.freeze(db, view()), "explore.figure"
     )
+
+
+def _beside(
+    db: queries.Database, selection: queries.Selection, frame: pl.DataFrame, row: dict[str, Any] | None, drawn: bool
+) -> None:
+    """The panel beside the figure: what is behind the chosen point, or how to choose one; `drawn`: there are some."""
+    if row:
+        name = names.over(frame.to_dicts())(row)
+        # What the budget cut and what prices rest on stand in lines of their own there.
+        notes = tables.cell_notes(row | {"much_cut": None}, "")
+        panel.draw(db, row, name, selection.study, selection.looking.zone, [" · ".join(notes)] if notes else [])
+        return
+    controls.caption(CLICK if drawn else "What is behind a point stands here, once there is one.")
+    if not frame.is_empty() and not drawn:
+        query = {"study": selection.study, "condition": frame["condition_id"][0]}
+        controls.link_to("answers", "Read the answers", query)
 
 
 def _areas(db: queries.Database, selection: queries.Selection, frame: pl.DataFrame) -> None:

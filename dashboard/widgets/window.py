@@ -33,6 +33,30 @@ document.addEventListener("keydown", (event) => {
     opener.focus();  // And from there to what comes next.
   }
 }, true);
+// The menu leads to bare addresses. Who chose a study and a task on one page means the same ones on the next: their
+// address is opened in its place, as by Back, which Streamlit follows with its query.
+const takes = Object.fromEntries(["", "compare", "budgets", "tokens"].map((page) => [page, ["study", "task"]]));
+takes.answers = ["study"];
+let scope = {};
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-testid=stTopNavLink], [data-testid=stSidebarNavLink]");
+  const [from, to] = [location, link ?? location].map((place) => takes[place.pathname.split("/").pop()]);
+  // On a phone the menu lies over the page that was chosen.
+  const close = "[data-testid=stSidebarCollapseButton] button";
+  if (link && innerWidth < 768) setTimeout(() => document.querySelector(close)?.click(), 100);
+  if (!link || !to) return;
+  const asked = new URLSearchParams(location.search);
+  if (from && asked.get("study") !== (scope.study ?? null)) scope = {};
+  // Several of one kind are no choice that another page could show.
+  for (const part of from ?? []) scope[part] = asked.getAll(part).length === 1 ? asked.get(part) : undefined;
+  const query = new URLSearchParams(to.filter((part) => scope[part]).map((part) => [part, scope[part]]));
+  link.search = query;
+  if (!query.size || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  event.stopPropagation();
+  history.pushState(null, "", link.href);
+  window.dispatchEvent(new PopStateEvent("popstate"));
+}, true);
 export default function ({ data, setStateValue }) {
   const program = document.querySelector('script[type="module"][src*="/static/js/"]');
   const start = (name) => import(new URL(name, program.src).href).catch(() => {});

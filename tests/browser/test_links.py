@@ -13,6 +13,7 @@ pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
 
 expect.set_options(timeout=PATIENCE_MS)
+AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
 POINTS = ".js-plotly-plot .scatterlayer .trace .points path"
 
 
@@ -122,3 +123,34 @@ def test_another_page_and_back_keeps_the_filters(site: Site) -> None:
     page.go_forward()
     page.go_forward()
     chosen(page, "Budget in", "Calls")
+
+
+def through_the_menu(page: Any, name: str, address: str) -> None:
+    """Go to a page by its name in the header, or on a phone in what its button opens."""
+    page.wait_for_selector(AT_REST)
+    if (opens := page.get_by_test_id("stExpandSidebarButton")).count():
+        opens.click()
+    page.locator("[data-testid=stTopNavLink], [data-testid=stSidebarNavLink]").filter(has_text=name).click()
+    page.wait_for_url(f"**{address}")
+    expect(page).to_have_title(f"{name} · Budgetscope")
+    # On a phone it lies over the page.
+    expect(page.get_by_test_id("stSidebarCollapseButton")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_who_chose_a_task_finds_it_on_the_pages_of_the_menu_and_back_is_one_step(site: Site, width: int) -> None:
+    page = site.open("/?task=file%3Amore&x=calls", width=width)
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    for name, address in (
+        ("Compare", "/compare?task=file%3Amore"),
+        ("Help", "/help"),
+        ("Budgets", "/budgets?task=file%3Amore"),
+        ("Answers", "/answers"),
+        ("Explore", "/?task=file%3Amore"),
+    ):
+        through_the_menu(page, name, address)
+    for title in ("Answers", "Budgets", "Help", "Compare", "Explore"):
+        page.wait_for_selector(AT_REST)
+        page.go_back()
+        expect(page).to_have_title(f"{title} · Budgetscope")
+    assert query(page) == {"task": ["file:more"], "x": ["calls"]}
