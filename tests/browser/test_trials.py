@@ -76,10 +76,11 @@ def test_next_and_previous_walk_through_the_list_by_button_and_arrow_key_and_the
     again = stage.open(page.url.removeprefix(stage.url))
     expect(transcript_of(again)).to_have_text(second, use_inner_text=True)
     said(again)
+    # A key that is pressed while its button is drawn anew reaches nobody.
+    expect(again.get_by_role("button", name="Previous")).to_be_enabled()
     again.keyboard.press("ArrowLeft")
     expect(transcript_of(again)).to_have_text(first, use_inner_text=True)
     said(again)
-    # A key that is pressed while its button is drawn anew reaches nobody.
     expect(again.get_by_role("button", name="Next")).to_be_enabled()
     again.keyboard.press("ArrowRight")
     expect(transcript_of(again)).to_have_text(second, use_inner_text=True)
