@@ -40,15 +40,16 @@ takes.answers = ["study"];
 let scope = {};
 document.addEventListener("click", (event) => {
   const link = event.target.closest("[data-testid=stTopNavLink], [data-testid=stSidebarNavLink]");
-  const [from, to] = [location, link ?? location].map((place) => takes[place.pathname.split("/").pop()]);
+  if (!link) return;
   // On a phone the menu lies over the page that was chosen.
   const close = "[data-testid=stSidebarCollapseButton] button";
-  if (link && innerWidth < 768) setTimeout(() => document.querySelector(close)?.click(), 100);
-  if (!link || !to) return;
+  if (innerWidth < 768) setTimeout(() => document.querySelector(close)?.click(), 100);
+  const [from, to] = [location, link].map((place) => takes[place.pathname.split("/").pop()]);
   const asked = new URLSearchParams(location.search);
   if (from && asked.get("study") !== (scope.study ?? null)) scope = {};
   // Several of one kind are no choice that another page could show.
   for (const part of from ?? []) scope[part] = asked.getAll(part).length === 1 ? asked.get(part) : undefined;
+  if (!to) return;
   const query = new URLSearchParams(to.filter((part) => scope[part]).map((part) => [part, scope[part]]));
   link.search = query;
   if (!query.size || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -142,14 +142,14 @@ def test_who_chose_a_task_finds_it_on_the_pages_of_the_menu_and_back_is_one_step
     page = site.open("/?task=file%3Amore&x=calls", width=width)
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     for name, address in (
-        ("Compare", "/compare?task=file%3Amore"),
         ("Help", "/help"),
+        ("Compare", "/compare?task=file%3Amore"),
         ("Budgets", "/budgets?task=file%3Amore"),
         ("Answers", "/answers"),
         ("Explore", "/?task=file%3Amore"),
     ):
         through_the_menu(page, name, address)
-    for title in ("Answers", "Budgets", "Help", "Compare", "Explore"):
+    for title in ("Answers", "Budgets", "Compare", "Help", "Explore"):
         page.wait_for_selector(AT_REST)
         page.go_back()
         expect(page).to_have_title(f"{title} · Budgetscope")
