@@ -231,11 +231,13 @@ def site(server: str, browser: Any, warm: Any) -> Iterator[Site]:
     here.check()
 
 
-def launched(chromium: Any) -> Any:
-    """A headless browser: the system's Chromium, else Playwright's own, installed if need be. Raises its Error."""
+def launched(chromium: Any, *more: str) -> Any:
+    """A headless browser: the system's Chromium, else Playwright's own, installed if need be, with `more` arguments.
+
+    Raises Playwright's Error."""
     if found() is None and not Path(chromium.executable_path).exists():
         _install()
-    return chromium.launch(executable_path=found(), args=ARGS)
+    return chromium.launch(executable_path=found(), args=[*ARGS, *more])
 
 
 def found() -> str | None:
