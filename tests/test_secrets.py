@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import codecs
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -298,6 +299,36 @@ def test_a_key_is_blotted_out_in_every_form_it_travels_in(said: str) -> None:
     assert all(said.startswith(part) or said.endswith(part) for part in left)
     assert all(len(part) <= 14 for part in left)
     assert redacted("%41 &#65; 00:11:22:33:44:55:66:77 stays", KEY) == "%41 &#65; 00:11:22:33:44:55:66:77 stays"
+    for as_ascii in (False, True):
+        assert_a_glance_misses_nothing(json.dumps({"id": 7, "said": [f"a {said} b", "%"]}, ensure_ascii=as_ascii))
+
+
+def assert_a_glance_misses_nothing(body: str) -> None:
+    keys = at_hand(KEY)
+    sent = json.loads(body)
+    assert keys.within(sent) == sent or keys.may_lie_in(body)
+
+
+@given(
+    texts.recursive(
+        texts.text()
+        | texts.text('Zq7/J+w9=PLANTed-KyP"\\\n%&#x;<br> 025FB3D', max_size=60)
+        | texts.just(KEY)
+        | texts.none(),
+        lambda inner: (
+            texts.lists(inner, max_size=4) | texts.dictionaries(texts.just(KEY) | texts.text(), inner, max_size=4)
+        ),
+    ),
+    texts.booleans(),
+)
+def test_a_body_is_left_as_it_is_only_where_no_key_lies_in_it(sent: object, as_ascii: bool) -> None:
+    assert_a_glance_misses_nothing(json.dumps(sent, ensure_ascii=as_ascii))
+
+
+def test_most_bodies_are_seen_at_a_glance_to_hold_no_key() -> None:
+    body = json.dumps({"choices": [{"message": {"content": 'So 3 + 4 = 7.\nAnswer: "7", 20%'}}], "model": "a/b"})
+    assert not at_hand(KEY).may_lie_in(body)
+    assert at_hand(KEY).may_lie_in(body.replace("So", KEY))
 
 
 @given(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from engine.core.errors import UsageError
 from engine.core.records import Axis, Count, ModelSetting, ModelSpend, Price, Spend, Usage, Wall, Weights
@@ -30,6 +31,7 @@ def weights(axis: Axis, setting: ModelSetting) -> Weights:
     return money_weights(setting.price)
 
 
+@lru_cache(maxsize=1024)
 def money_weights(price: Price) -> Weights:
     """What a call, its input and its output cost at most: any of its output may turn out to be reasoning, and a call
     that may have so much input may also have less."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -245,8 +246,7 @@ class Price:
     @property
     def rates(self) -> tuple[Tier, ...]:
         """The base and the tiers above it; a call's tier is its place here."""
-        base = Tier(0, self.input_pusd, self.output_pusd, self.cached_pusd, self.cache_write_pusd, self.reasoning_pusd)
-        return (base, *self.tiers)
+        return _rates(self)
 
     def tier(self, input_tokens: int) -> int:
         """The tier of a call with so much input of its own, cached input included; 0: the base."""
@@ -261,6 +261,13 @@ class Price:
         # A sum of calls must name its tier: ten short calls are no long one, whatever their input adds up to.
         rates = self.rates[self.tier(spend.input_tokens) if tier is None else tier]
         return spend.calls * self.request_pusd + rates.cost_pusd(spend, cache_discount)
+
+
+@lru_cache(maxsize=1024)
+def _rates(price: Price) -> tuple[Tier, ...]:
+    # Kept: every call asks for those of its model several times.
+    base = Tier(0, price.input_pusd, price.output_pusd, price.cached_pusd, price.cache_write_pusd, price.reasoning_pusd)
+    return (base, *price.tiers)
 
 
 @dataclass(frozen=True, slots=True)

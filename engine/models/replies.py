@@ -122,7 +122,9 @@ def completion(reply: Any, expected: Expected, body: str | None = None) -> Compl
     else what the code of its error object says. The money may be gone all the same.
     """
     # A server may repeat the key it was sent anywhere, also where it names its model or its figures.
-    sent = expected.keys.within(plain(body))
+    sent = plain(body)
+    if body is not None and expected.keys.may_lie_in(body):
+        sent = expected.keys.within(sent)
     if sent is not None and shaped(sent):
         return read(sent, expected)
     # The body is of no shape we read, or nobody kept it.

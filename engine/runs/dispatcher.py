@@ -88,11 +88,16 @@ class Overruns:
 
     def widened(self, model: str, worst: Amount) -> Amount:
         """The worst case a model was seen to be capable of."""
-        factor = self._factors.get(model, Factor())
+        # Of most nothing is known, and every call asks twice.
+        factor = self._factors.get(model)
+        if factor is None:
+            return worst
         return replace(worst, tokens=factor.tokens.on(worst.tokens), pusd=factor.pusd.on(worst.pusd))
 
     def saw(self, model: str, worst: Amount, billed: Amount) -> None:
         """Remember what a call was billed, whose worst case by the cap it was given was `worst`."""
+        if billed.tokens <= worst.tokens and billed.pusd <= worst.pusd:
+            return
         known = self._factors.get(model, Factor())
         seen = Factor(known.tokens.after(worst.tokens, billed.tokens), known.pusd.after(worst.pusd, billed.pusd))
         self._factors[model] = seen
@@ -256,7 +261,8 @@ class Dispatcher:
         for ordinal in itertools.count():
             await lane.enter()
             try:
-                return await self._attempt(model, lane, request, ordinal)
+                completion = await self._attempt(model, lane, request, ordinal)
+                break
             except ContextOverflow as error:
                 request = _fitted(model, request, error)
                 resent, wait_s = 1, None
@@ -271,7 +277,13 @@ class Dispatcher:
                 lane.leave()
             if wait_s:
                 await self._gate.rest(wait_s)
-        raise AssertionError("retries are bounded")
+        try:
+            # Nobody sees a reply before the journal has it: after a kill it would be paid for again. Another call has
+            # its place among those in flight meanwhile.
+            await self._notes.written()
+        except OSError as error:
+            self._stop_unwritten(error)
+        return completion
 
     async def _attempt(self, model: Model, lane: Lane, request: Request, ordinal: int) -> Completion:
         bound = await model.bound(request.messages)
@@ -303,8 +315,7 @@ class Dispatcher:
                 raise RunStopped(str(error)) from error
             # From here on it may have been billed, whatever happens; until there is an outcome it stays charged.
             bill = None
-            completion = await self._sent(model, request, attempt, by_cap)
-            bill = None if _unknown(model, completion, attempt) else charges.counted(model, completion)
+            completion, bill = await self._sent(model, request, attempt, by_cap)
             kept = bill is None or bill.above(worst) == Amount()
             lane.speed_up(told=not completion.usage.estimated, kept=kept)
             return completion
@@ -336,7 +347,10 @@ class Dispatcher:
                 return worst, sent
             self._gate.close(worst, Amount())
 
-    async def _sent(self, model: Model, request: Request, attempt: Attempt, by_cap: Amount) -> Completion:
+    async def _sent(
+        self, model: Model, request: Request, attempt: Attempt, by_cap: Amount
+    ) -> tuple[Completion, Amount | None]:
+        """The reply, noted, and what it counts against the ceiling; None: nobody knows its bill."""
         began = asyncio.get_running_loop().time()
         try:
             reply = await self._send(model, request)
@@ -350,19 +364,16 @@ class Dispatcher:
                 failed = replace(failed, outcome="failed", charged_tokens=bill.tokens, charged_pusd=money)
             self._note(failed, None)
             raise
-        done = replace(attempt, latency_ms=_since(began))
-        if not _unknown(model, completion, attempt):
-            actual = charges.cost(model, completion)
-            self._overruns.saw(request.model, by_cap, charges.counted(model, completion))
-            money = charges.money(model, actual)
-            done = replace(done, outcome="ok", charged_tokens=actual.tokens, charged_pusd=money)
+        latency_ms, counted = _since(began), charges.counted(model, completion)
+        if _unknown(completion, counted, attempt):
+            self._note(replace(attempt, latency_ms=latency_ms), completion)
+            return completion, None
+        actual = charges.cost(model, completion)
+        self._overruns.saw(request.model, by_cap, counted)
+        money = charges.money(model, actual)
+        done = replace(attempt, outcome="ok", charged_tokens=actual.tokens, charged_pusd=money, latency_ms=latency_ms)
         self._note(done, completion)
-        try:
-            # Nobody sees a reply before the journal has it: after a kill it would be paid for again.
-            await self._notes.written()
-        except OSError as error:
-            self._stop_unwritten(error)
-        return completion
+        return completion, counted
 
     def _note(self, attempt: Attempt, completion: Completion | None) -> None:
         try:
@@ -399,12 +410,11 @@ def _charged(model: Model, error: BaseException) -> Amount | None:
     return Amount() if charge == "nothing" else None
 
 
-def _unknown(model: Model, completion: Completion, attempt: Attempt) -> bool:
+def _unknown(completion: Completion, counted: Amount, attempt: Attempt) -> bool:
     """Whether nobody knows a kept reply's bill, so that it stays at its worst case: its provider told no usage.
 
     Of one that is longer than its cap by our own count we know at least that it is more.
     """
-    counted = charges.counted(model, completion)
     within = counted.tokens <= attempt.reserved_tokens and counted.pusd <= (attempt.reserved_pusd or counted.pusd)
     return completion.usage.estimated and within
 

@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, NoReturn, Protocol
 
 from engine.core import ids
@@ -120,8 +121,6 @@ class Session:
     """One trial's door to its models; see the module docstring."""
 
     def __init__(self, context: TrialContext, ledger: Ledger, source: Source) -> None:
-        self.rng = random.Random(context.rng_seed)
-        """The trial's own random numbers; the same at every budget."""
         self.closed: Cut | Literal["stopped"] | None = None
         """Why no further call is made; None: open."""
         self.calls: list[Call] = []
@@ -135,6 +134,11 @@ class Session:
         self._counted: dict[tuple[str, Prompt], int] = {}
         self._bounds: dict[tuple[str, Prompt], Bound] = {}
         self._beyond: set[tuple[str, Prompt]] = set()
+
+    @cached_property
+    def rng(self) -> random.Random:
+        """The trial's own random numbers; the same at every budget."""
+        return random.Random(self._context.rng_seed)
 
     async def ask(
         self,

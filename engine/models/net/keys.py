@@ -82,6 +82,19 @@ class Keys:
                     text = _blotted(text, read, forms)
         return text
 
+    def may_lie_in(self, body: str) -> bool:
+        """False: none of these keys is in any text of a body of JSON, and it is as it is `within` them.
+
+        Looked for in all its texts at once: each ends at a quote, and no way to write a letter goes on behind one."""
+        if body.count("{") + body.count("[") >= _DEEPEST:
+            return True
+        if "\\" in body:
+            # Ends of lines and quotes are all that is escaped here as a rule.
+            if "\\\\" in body or body.count("\\") > body.count("\\n") + body.count('\\"'):
+                return True
+            body = body.replace("\\n", "\n").replace('\\"', '"')
+        return any(read is not None and self._in(read) for read in (view(body) for view in _VIEWS))
+
     def within(self, sent: Any, depth: int = 0) -> Any:
         """Plain JSON with these keys blotted out of every text and every name; what lies too deep is left out."""
         if isinstance(sent, str):

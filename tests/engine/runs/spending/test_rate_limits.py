@@ -81,6 +81,13 @@ class Silent:
     def sync(self) -> None: ...
 
 
+class Slow(Silent):
+    """Notes that take three seconds to write."""
+
+    async def written(self) -> None:
+        await asyncio.sleep(3)
+
+
 @dataclass
 class Timed(ScriptedModel):
     """Answers after a second, and remembers when it was asked; the first so many times it says what `refusal` says."""
@@ -115,8 +122,8 @@ def ask(draw: int) -> Request:
     return replace(bare, key=request_key(bare), seed=draw)
 
 
-def buyer(model: Timed, gate: Gate | None = None, **retries: Any) -> Dispatcher:
-    return Dispatcher({SOLVER.identity: model}, gate or Gate(Ceiling(Limits())), Silent(), Retries(**retries))
+def buyer(model: Timed, gate: Gate | None = None, notes: Silent | None = None, **retries: Any) -> Dispatcher:
+    return Dispatcher({SOLVER.identity: model}, gate or Gate(Ceiling(Limits())), notes or Silent(), Retries(**retries))
 
 
 def all_bought(model: Timed, count: int, gate: Gate | None = None, **retries: Any) -> list[Any]:
@@ -277,6 +284,23 @@ def test_after_a_refusal_only_half_as_many_are_sent_at_once() -> None:
     assert all(isinstance(result, Completion) for result in results)
     later = model.asked_at[8 : 8 + STEP]
     assert busiest([(at, 1) for at in later], 0.99) == 4
+
+
+def test_the_next_call_goes_out_while_the_journal_is_written_but_nobody_sees_the_reply_before() -> None:
+    model = timed(parallel=1)
+
+    async def run() -> list[float]:
+        buying = buyer(model, notes=Slow())
+
+        async def seen(draw: int) -> float:
+            await buying.purchase(ask(draw))
+            return now()
+
+        return await asyncio.gather(*map(seen, range(3)))
+
+    # Three seconds for its intent, one for the reply, and then the place is the next one's.
+    assert [round(at) for at in leaping(run())] == [7, 11, 15]
+    assert [round(at) for at in model.asked_at] == [3, 7, 11]
 
 
 def test_a_place_given_to_somebody_who_just_left_goes_to_the_next() -> None:
