@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.core import codec, replay
@@ -193,6 +194,7 @@ def first_trials(connection: Connection, condition_id: str, n: int, questions: f
         order by repeat, question_id, t.{key} limit {n:d}""",
     )
 
+    @cache
     def found(repeats: str) -> list[object]:
         rows = connection.execute(sql.format(early=repeats), [condition_id, asked, asked]).fetchall()
         return [own for (own,) in rows]
