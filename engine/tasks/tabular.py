@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.core.errors import UnknownName, UsageError, shortened
-from engine.tasks import old_workbooks
+from engine.tasks import json_rows, old_workbooks
 
 # Both hold for what is packed and for what it unpacks to.
 MOST_BYTES = 200_000_000
@@ -161,68 +161,6 @@ def _objects(values: Callable[[Path], Iterable[Any]]) -> Kind:
         return list(first) if isinstance(first, dict) else []
 
     return Kind(rows, names)
-
-
-def _json_lines(path: Path) -> Iterator[Any]:
-    text = _decoded(path)
-    if text.lstrip()[:1] == "[":
-        # A list under the ending of lines: no row of a table is one.
-        yield from _json_list(path)
-        return
-    # Not splitlines(): JSON strings may hold the line ends of Unicode, such as U+2028, as they are.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                row = _parsed(path, line, f"line {number}")
-            except UsageError as error:
-                row = error
-            yield row
-
-
-def _json_list(path: Path) -> list[Any]:
-    text = _decoded(path)
-    first, _, others = text.strip().partition("\n")
-    if others.lstrip()[:1] == "{" and first.rstrip()[-1:] == "}":
-        # Lines under the ending of a list, as many data sets come.
-        return [_parsed(path, line, f"line {at}") for at, line in enumerate(text.split("\n"), 1) if line.strip()]
-    rows = _parsed(path, text, "it as a whole")
-    if isinstance(rows, dict):
-        rows = _wrapped(path, rows)
-    if not isinstance(rows, list):
-        raise UsageError(f"The file {str(path)!r} holds no list of rows.")
-    return rows
-
-
-def _wrapped(path: Path, body: dict[str, Any]) -> list[Any]:
-    """The rows in an object: its only list, {"version": 1, "data": [...]}, or its columns as pandas writes them, each
-    a list or an object by row."""
-    columns = [[*cells.values()] if isinstance(cells, dict) else cells for cells in body.values()]
-    plain = [
-        cells for cells in columns if isinstance(cells, list) and not any(isinstance(cell, dict) for cell in cells)
-    ]
-    lengths = {len(cells) for cells in plain}
-    if len(columns) > 1 and len(plain) == len(columns) and len(lengths) == 1 and lengths != {0}:
-        return [dict(zip(body, cells, strict=True)) for cells in zip(*plain, strict=True)]
-    lists = [value for value in body.values() if isinstance(value, list)]
-    if len(lists) != 1:
-        raise UsageError(f"The object in {str(path)!r} holds {len(lists)} lists; rows are read from exactly one.")
-    return lists[0]
-
-
-def _parsed(path: Path, text: str, where: str) -> Any:
-    """JSON with numbers left as they are written."""
-    try:
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=_constant)
-    except ValueError as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be parsed"
-        raise UsageError(f"The file {str(path)!r} is not valid JSON: {where}: {reason}.") from None
-    except RecursionError:
-        raise UsageError(f"The file {str(path)!r} is not valid JSON: {where} is nested too deeply.") from None
-
-
-def _constant(word: str) -> str | None:
-    # What tables of numbers have in place of a missing cell.
-    return None if word == "NaN" else word
 
 
 def _day(moment: str) -> str:
@@ -590,8 +528,8 @@ def _first_line(error: Exception) -> str:
 
 _KINDS: dict[str, Kind] = {
     ".csv": _separated(None),
-    ".json": _objects(_json_list),
-    ".jsonl": _objects(_json_lines),
+    ".json": _objects(lambda path: json_rows.listed(path, _decoded(path))),
+    ".jsonl": _objects(lambda path: json_rows.by_line(path, _decoded(path))),
     ".parquet": Kind(_parquet_rows, _parquet_names),
     ".tsv": _separated("\t"),
     ".ods": Kind(_sheet_rows, _sheet_names),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UnknownName, UsageError
+from engine.tasks.json_rows import lines, parsed
 
 MOST_BYTES = 1_000_000_000
 """Of a Parquet file once it is unpacked."""
@@ -44,15 +44,10 @@ def rows(path: Path, columns: Sequence[str], head: Sequence[str] = ()) -> Iterat
 def _objects(path: Path, text: str) -> Iterator[dict[str, Any]]:
     """Rows of JSON, one a line or all in one list, which may be the only one of an object."""
     values: Any
-    try:
-        if path.suffix.lower() == ".jsonl":
-            # Not splitlines(): JSON strings may hold the line ends of Unicode as they are.
-            values = [json.loads(line) for line in text.split("\n") if line.strip()]
-        else:
-            values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        why = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else "it cannot be parsed"
-        raise UsageError(f"The file {str(path)!r} is not valid JSON: {why}.") from None
+    if path.suffix.lower() == ".jsonl":
+        values = [parsed(path, line, number, as_written=False) for number, line in lines(text)]
+    else:
+        values = parsed(path, text, as_written=False)
     if isinstance(values, dict):
         values = next((value for value in values.values() if isinstance(value, list)), None)
     if not isinstance(values, list):
