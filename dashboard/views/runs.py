@@ -158,7 +158,7 @@ def _card(number: int, title: str) -> str:
 
 def _forecast(form: studies.Form, tasks: tuple[dict[str, Any], ...]) -> Forecast:
     """What the form will cost, or why it cannot run."""
-    missing = "Upload a file with questions first." if not tasks else ""
+    missing = "Card 1 has no questions yet." if not tasks else ""
     missing = missing or ("Choose a model." if not form.models and not form.lineups else "")
     missing = missing or ("Choose a strategy." if not form.strategies else "")
     if missing:

@@ -54,7 +54,8 @@ _KEEP: dict[str, Any] = {"persist_state": "session"}  # A run of the page that d
 
 
 def what(uploads: Path) -> tuple[dict[str, Any], ...]:
-    """The card of questions: [[tasks]] tables of a generator at a level, or of an uploaded file."""
+    """The card of questions: [[tasks]] tables of a generator at a level, or of an uploaded file; none that can be read
+    yet, as the card says."""
     st.segmented_control(
         "Questions from", [TASK, OWN], required=True, key="form.source", **_KEEP, label_visibility="collapsed"
     )
@@ -80,8 +81,7 @@ def what(uploads: Path) -> tuple[dict[str, Any], ...]:
     with right:
         task["shots"] = _count("Worked examples", "shots")
     task["seed"] = st.session_state["form.seed"]
-    _preview(task)
-    return (task,)
+    return (task,) if _preview(task) else ()
 
 
 def _revision(chosen: str) -> dict[str, Any]:
@@ -100,13 +100,13 @@ def _revision(chosen: str) -> dict[str, Any]:
     return {"revision": str(asked).strip()} if asked else {}
 
 
-def _preview(task: Mapping[str, Any]) -> None:
-    """The first questions with what is expected, and how answers are read."""
+def _preview(task: Mapping[str, Any]) -> bool:
+    """The first questions with what is expected, and how answers are read; False: it says why there are none."""
     try:
         asked = studies.preview(task)
     except BudgetscopeError as error:
         controls.fault(studies.without_path(str(error), task))
-        return
+        return False
     rows = "".join(
         f'<div class="bs-row"><span>{escape(short_question(text, LONGEST))}</span><b>{escape(target or "–")}</b></div>'
         for text, target in asked.rows
@@ -117,6 +117,7 @@ def _preview(task: Mapping[str, Any]) -> None:
         f'<div class="bs-rows"><div class="bs-row bs-head"><span>{head}</span><span>Expected</span></div>{rows}</div>'
     )
     controls.caption(asked.note)
+    return True
 
 
 def _count(label: str, name: str, **more: Any) -> int:

@@ -51,7 +51,9 @@ def test_a_file_of_one_column_is_not_ready_since_no_question_is_its_own_answer(
     kept = studies.save_upload(runs.uploads(tmp_path / "new.duckdb"), "alone.csv", b"question\nWhy?\n")
     page = run_page("runs", model=["scripted/adder"], task="file", file=f"{kept.parent.name}/alone.csv")
     said = " ".join(str(each.value) for each in page.warning).replace("\\", "")
-    assert "The column 'question' of alone.csv cannot hold both question and answer" in said
+    # In the card alone; beside Launch stands where to look.
+    assert said.count("The column 'question' of alone.csv cannot hold both question and answer") == 1
+    assert "Card 1 has no questions yet." in said
     assert "Ready to launch" not in "".join(str(each.proto.body) for each in page.get("html"))
 
 
