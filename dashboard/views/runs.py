@@ -117,7 +117,7 @@ def _compose() -> None:
         first, second, third, last = st.columns([296, 376, 346, 224], gap="medium")
     with first, st.container(border=True, key="what"):
         st.html(_card(1, "What"))
-        tasks = study_form.what(runs.uploads(db))
+        tasks, there = study_form.what(runs.uploads(db))
     with second, st.container(border=True, key="who"):
         st.html(_card(2, "Who"))
         models, tables, strategies, lineups = study_form.who(runs.declared(db), access.run_environment())
@@ -139,7 +139,7 @@ def _compose() -> None:
         st.fragment(_earlier, run_every=10.0)()  # Another terminal may start one.
     with ready:
         # What it costs is asked with more money than anybody has, so that the answer can suggest the ceiling.
-        forecast = _forecast(replace(form, usd=1e6), tasks)
+        forecast = _forecast(replace(form, usd=1e6)) if there else Forecast(fault="Card 1 has no questions yet.")
     with ceiling:
         form = _ceiling(form, forecast)
     with expected:
@@ -156,15 +156,14 @@ def _card(number: int, title: str) -> str:
     return f'<h2 class="bs-card"><i>{number}</i>{title}</h2>'
 
 
-def _forecast(form: studies.Form, tasks: tuple[dict[str, Any], ...]) -> Forecast:
+def _forecast(form: studies.Form) -> Forecast:
     """What the form will cost, or why it cannot run."""
-    missing = "Card 1 has no questions yet." if not tasks else ""
-    missing = missing or ("Choose a model." if not form.models and not form.lineups else "")
+    missing = "Choose a model." if not form.models and not form.lineups else ""
     missing = missing or ("Choose a strategy." if not form.strategies else "")
     if missing:
         return Forecast(fault=missing)
     forecast = queries.expected(queries.state(), studies.text(form))
-    return replace(forecast, fault=forecast.fault and studies.without_path(forecast.fault, tasks[0]))
+    return replace(forecast, fault=forecast.fault and studies.without_path(forecast.fault, form.tasks[0]))
 
 
 def _ceiling(form: studies.Form, forecast: Forecast) -> studies.Form:

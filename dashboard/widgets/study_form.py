@@ -53,16 +53,16 @@ LONGEST = 44  # Letters of a question that is shown before the run.
 _KEEP: dict[str, Any] = {"persist_state": "session"}  # A run of the page that does not draw a field keeps it.
 
 
-def what(uploads: Path) -> tuple[dict[str, Any], ...]:
-    """The card of questions: [[tasks]] tables of a generator at a level, or of an uploaded file; none that can be read
-    yet, as the card says."""
+def what(uploads: Path) -> tuple[tuple[dict[str, Any], ...], bool]:
+    """The card of questions: [[tasks]] tables of a generator at a level, or of an uploaded file, and whether there are
+    questions; the card says why there are none."""
     st.segmented_control(
         "Questions from", [TASK, OWN], required=True, key="form.source", **_KEEP, label_visibility="collapsed"
     )
     if st.session_state["form.source"] == OWN:
         task = _uploaded(uploads)
         if task is None:
-            return ()
+            return (), False
     else:
         chosen = str(st.selectbox("Task", studies.tasks(), key="form.task", **_KEEP, format_func=studies.task_name))
         generator, _, level = chosen.partition("/")
@@ -81,7 +81,7 @@ def what(uploads: Path) -> tuple[dict[str, Any], ...]:
     with right:
         task["shots"] = _count("Worked examples", "shots")
     task["seed"] = st.session_state["form.seed"]
-    return (task,) if _preview(task) else ()
+    return (task,), _preview(task)
 
 
 def _revision(chosen: str) -> dict[str, Any]:
