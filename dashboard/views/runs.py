@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import streamlit as st
