@@ -168,9 +168,8 @@ class Ledger:
         high = self.high_water(call, spend) - self.metered(call.model)
         before = self._spends.get((call.model, tier), ModelSpend(call.model, Spend(), 0, tier))
         self._walls = self._after(call, spend)
-        self._spends[call.model, tier] = replace(
-            before, spend=before.spend + spend, metered_input_tokens=before.metered_input_tokens + high
-        )
+        high += before.metered_input_tokens
+        self._spends[call.model, tier] = ModelSpend(call.model, before.spend + spend, high, tier)
 
     def remaining(self, model: str) -> int | None:
         """Output tokens the tightest wall leaves this model before any prompt; None: no wall counts them."""

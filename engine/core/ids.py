@@ -48,14 +48,20 @@ def prompt_and_key(messages: Prompt) -> tuple[str, str]:
     return written, _tagged("p1", written)
 
 
-def stream_key(request: Request) -> str:
+def stem(request: Request) -> str:
+    """What the ids of a request begin with: canonical JSON of model, messages and parameters. Whoever wants several of
+    its ids has it written once."""
+    return f"[{canonical(request.model)},{_written(request.messages)},{canonical(request.params)}"
+
+
+def stream_key(request: Request, begun: str = "") -> str:
     """What draws are counted by: the request without its cap and draw number."""
-    return _tagged("s1", _listed(request, request.repeat))
+    return _tagged("s1", f"{begun or stem(request)},{request.repeat}]")
 
 
-def request_key(request: Request) -> str:
+def request_key(request: Request, begun: str = "") -> str:
     """Id of a completion: everything that is sent except timeout and seed, plus repeat and draw."""
-    return _tagged("c1", _listed(request, request.asked_tokens, request.repeat, request.draw))
+    return _tagged("c1", f"{begun or stem(request)},{request.asked_tokens},{request.repeat},{request.draw}]")
 
 
 def completion_key(request: Request, run_id: str | None) -> str:
@@ -69,9 +75,9 @@ def request_of(key: str) -> str:
     return key.partition("@")[0]
 
 
-def provider_seed(request: Request) -> int:
+def provider_seed(request: Request, begun: str = "") -> int:
     """Seed to send: 31 bits over model, messages, parameters, repeat and draw; the cap left out."""
-    return _folded(_listed(request, request.repeat, request.draw), 31)
+    return _folded(f"{begun or stem(request)},{request.repeat},{request.draw}]", 31)
 
 
 def question_id(task: str, problem: Problem, target: str) -> str:
@@ -127,15 +133,9 @@ def _folded(text: str, bits: int) -> int:
     return int.from_bytes(hashlib.blake2b(body, digest_size=8).digest(), "big") >> (64 - bits)
 
 
-def _listed(request: Request, *numbers: int) -> str:
-    """Canonical JSON of model, messages, parameters and some numbers of a request."""
-    parts = (canonical(request.model), _written(request.messages), canonical(request.params), *map(str, numbers))
-    return f"[{','.join(parts)}]"
-
-
 @functools.lru_cache(maxsize=1024)
 def _written(messages: Prompt) -> str:
-    """Canonical JSON of messages; kept, because every draw of a prompt asks for it three times."""
+    """Canonical JSON of messages; kept, because every draw of a prompt asks for it."""
     return f"[{','.join([canonical([turn.role, turn.content]) for turn in messages])}]"
 
 

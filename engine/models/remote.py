@@ -102,14 +102,13 @@ class RemoteModel:
     """Further URLs that serve the same model, each with its `addresses`; calls are spread over all of them."""
     addresses: tuple[str, ...] = ()
     """The only network addresses an endpoint is asked at, as they were checked; none: what its name or a proxy says."""
-    usage_seen: tuple[str, ...] = ()
-    """Names of the figures in the last reply's report of usage."""
     remarks: Counter[str] = field(default_factory=Counter)
     """What was ignored of replies that were kept, and of how many."""
     allowance: int = 64
     """Tokens of chat template a prompt may carry beyond its bytes, 16 per message not counted; see `learn`."""
 
     _keys: Keys = field(init=False, repr=False, default=Keys())
+    _last: str | None = field(init=False, repr=False, default=None)
     _client: tuple[asyncio.AbstractEventLoop, Any] | None = field(init=False, repr=False, compare=False, default=None)
     _direct: dict[str, Direct] = field(init=False, repr=False, compare=False, default_factory=dict)
     spread: Replicas | None = field(init=False, repr=False, compare=False, default=None)
@@ -174,13 +173,18 @@ class RemoteModel:
             self._keys,
         )
         done = completion(reply, expected, heard.body)
-        said = plain(heard.body) or {}
-        self.usage_seen = tuple(fields_seen(self._keys.within(said.get("usage") or said.get("usageMetadata"))))
+        self._last = heard.body
         if self.spread:
             done = self.spread.checked(asked_at, done)
         if not done.usage.estimated:
             self.learn(request.messages, done.usage.input_tokens)
         return done
+
+    @property
+    def usage_seen(self) -> tuple[str, ...]:
+        """Names of the figures in the last reply's report of usage."""
+        said = plain(self._last) or {}
+        return tuple(fields_seen(self._keys.within(said.get("usage") or said.get("usageMetadata"))))
 
     async def probe(self) -> str | None:
         """One sentence if the endpoint cannot be reached at all, else None; sends no request and costs nothing."""

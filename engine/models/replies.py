@@ -111,7 +111,7 @@ def shaped(sent: Mapping[str, Any]) -> bool:
     """Whether a body has one of the shapes that are read as they are."""
     content = sent.get("content")
     anthropic = isinstance(content, list) and ("stop_reason" in sent or sent.get("type") == "message")
-    google = "candidates" in sent or isinstance(sent.get("promptFeedback"), Mapping)
+    google = "candidates" in sent or isinstance(sent.get("promptFeedback"), dict)
     return anthropic or google or "choices" in sent or _error(sent) is not None
 
 
@@ -133,7 +133,7 @@ def completion(reply: Any, expected: Expected, body: str | None = None) -> Compl
         # Another shape, of which litellm made OpenAI's; its word for the end stands where such a body has it.
         words = {name: sent[name] for name in _FINISHED if name in sent}
         choices = known.get("choices")
-        if words and isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
+        if words and isinstance(choices, list) and choices and isinstance(choices[0], dict):
             word = next(iter(words.values()))
             read_as = choices[0].get("finish_reason")
             # What litellm makes a cap or a filter of is one; its 'stop' may stand for anything.
@@ -211,8 +211,8 @@ def _failed(failed: ProviderError, part: _Part, text: str, expected: Expected, *
 def _part(sent: Mapping[str, Any], place: str) -> _Part:
     """The first reply of a body. Raises ProviderError('malformed') where there is none."""
     holder = sent.get("usage")
-    cost = holder.get("cost") if isinstance(holder, Mapping) else None
-    if isinstance(holder, Mapping) and cost is None:
+    cost = holder.get("cost") if isinstance(holder, dict) else None
+    if isinstance(holder, dict) and cost is None:
         # OpenRouter says cost, some gateways total_cost.
         cost = holder.get("total_cost")
     error, used = _error(sent), holder
@@ -222,25 +222,25 @@ def _part(sent: Mapping[str, Any], place: str) -> _Part:
         text, refusal = _content(sent["content"], place)
         return _Part(text, refusal, sent.get("stop_reason"), None, error, used, cost)
     choices = sent.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         choice = choices[0]
         message = choice.get("message")
         error = error if error is not None else _error(choice)
-        error = _error(message) if error is None and isinstance(message, Mapping) else error
-        if not isinstance(message, Mapping):
+        error = _error(message) if error is None and isinstance(message, dict) else error
+        if not isinstance(message, dict):
             if error is None and not isinstance(choice.get("text"), str):
                 raise malformed(place, "its choice holds no message")
             # The older completions shape, which some servers answer chats in.
             message = {"content": choice.get("text") or ""}
         text, refusal = _content(message.get("content"), place)
         more = message.get("provider_specific_fields")
-        words = message.get("refusal") or (more.get("refusal") if isinstance(more, Mapping) else None)
+        words = message.get("refusal") or (more.get("refusal") if isinstance(more, dict) else None)
         # Beside an answer the field says nothing: some fill it always.
         if isinstance(words, str) and words and not text.strip():
             refusal = words
         more = choice.get("provider_specific_fields")
         native = choice.get("native_finish_reason")
-        native = native or (more.get("native_finish_reason") if isinstance(more, Mapping) else None)
+        native = native or (more.get("native_finish_reason") if isinstance(more, dict) else None)
         return _Part(text, refusal, choice.get("finish_reason"), native, error, used, cost)
     if error is not None:
         return _Part("", None, None, None, error, used, cost)
@@ -249,12 +249,12 @@ def _part(sent: Mapping[str, Any], place: str) -> _Part:
 
 def _google(sent: Mapping[str, Any], error: object, place: str) -> _Part:
     used, candidates, feedback = sent.get("usageMetadata"), sent.get("candidates"), sent.get("promptFeedback")
-    if isinstance(candidates, list) and candidates and isinstance(candidates[0], Mapping):
+    if isinstance(candidates, list) and candidates and isinstance(candidates[0], dict):
         content = candidates[0].get("content")
-        parts = content.get("parts") if isinstance(content, Mapping) else None
+        parts = content.get("parts") if isinstance(content, dict) else None
         text, refusal = _content(parts, place)
         return _Part(text, refusal, candidates[0].get("finishReason"), None, error, used, None)
-    if error is None and isinstance(feedback, Mapping) and feedback.get("blockReason"):
+    if error is None and isinstance(feedback, dict) and feedback.get("blockReason"):
         # The prompt was blocked: no candidate, and no word of an end but this.
         return _Part("", None, "content_filter", None, None, used, None)
     if error is None:
@@ -280,7 +280,7 @@ def _content(content: object, place: str) -> tuple[str, str | None]:
         return "", None
     if isinstance(content, str):
         return content, None
-    if isinstance(content, Mapping):
+    if isinstance(content, dict):
         # One part without its list.
         content = [content]
     if not isinstance(content, list):
@@ -291,14 +291,14 @@ def _content(content: object, place: str) -> tuple[str, str | None]:
         if isinstance(part, str):
             texts.append(part)
             continue
-        if not isinstance(part, Mapping):
+        if not isinstance(part, dict):
             raise malformed(place, "its content is not text")
         if part.get("thought") is True or str(part.get("type")).partition(".")[0] in _THOUGHTS:
             continue
         said = part.get("text")
         said = part.get("content") if said is None and part.get("type") in ("text", "output_text") else said
         # Assistants wrap a text in an object with its annotations.
-        said = said.get("value") if isinstance(said, Mapping) else said
+        said = said.get("value") if isinstance(said, dict) else said
         if isinstance(said, str):
             texts.append(said)
         elif isinstance(part.get("refusal"), str):
@@ -315,7 +315,7 @@ def _error(holder: Mapping[str, Any]) -> object:
     if error is None and (holder.get("object") == "error" or _is_error(holder)):
         # Older servers of vLLM's, and some gateways, make the body itself the object.
         return holder
-    if isinstance(error, (Mapping, str)) and error:
+    if isinstance(error, (dict, str)) and error:
         return error
     if isinstance(error, (int, float)) and not isinstance(error, bool) and error:
         return {"code": int(error) if error == error and abs(error) < 10**6 else 0}
@@ -331,7 +331,7 @@ def _is_error(body: Mapping[str, Any]) -> bool:
 
 def _end(word: object) -> str | None:
     """What a provider's word for the end means; None: nobody knows."""
-    if isinstance(word, Mapping):
+    if isinstance(word, dict):
         # SGLang's own shape says the word beside what matched.
         word = word.get("type")
     if not isinstance(word, str) or len(word) > 200:
@@ -353,7 +353,7 @@ def _dumped(reply: Any) -> Mapping[str, Any]:
     except Exception:
         # A pydantic object made around values it never checked may refuse to be written down.
         known = None
-    return known if isinstance(known, Mapping) else {}
+    return known if isinstance(known, dict) else {}
 
 
 def _name(value: object) -> str | None:

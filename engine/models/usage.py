@@ -205,7 +205,10 @@ class _Counts:
 
     def first(self, names: tuple[str, ...]) -> int | None:
         """The first of these that is given. Raises ProviderError for one that is no count."""
-        return next((n for name in names if (n := self._whole(name)) is not None), None)
+        for name in names:
+            if (n := self._whole(name)) is not None:
+                return n
+        return None
 
     def total(self) -> int | None:
         """The total as it is given; one below zero, as servers write that they know none, is below its parts too."""
@@ -214,17 +217,16 @@ class _Counts:
         return -1 if below else self.first(TOTAL)
 
     def _value(self, name: str) -> object:
-        if "." not in name:
-            return self._reported.get(name)
-        holder: object = self._reported
-        for part in name.split("."):
-            holder = holder.get(part) if isinstance(holder, Mapping) else None
-        return holder
+        outer, _, inner = name.partition(".")
+        holder = self._reported.get(outer)
+        if not inner:
+            return holder
+        return holder.get(inner) if isinstance(holder, dict) else None
 
     def _whole(self, name: str) -> int | None:
         value = self._value(name)
-        if value is None:
-            return None
+        if value is None or (type(value) is int and 0 <= value <= MOST_TOKENS):
+            return value
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
             value = int(value)
         # True is an int to Python, and NaN fails every comparison.

@@ -243,21 +243,24 @@ class Session:
         # Hidden reasoning counts as output, so a thinking model gets room for it on top of what its answer may take.
         return CallDraft(model, role, messages, cap + solver.thinking_tokens, tuple(params))
 
-    def _numbered(self, draft: CallDraft, later: Counter[str], room: int | None = None) -> Request:
-        """The request this draft becomes after `later` further draws of its stream, sent with `room` as its cap."""
+    def _numbered(self, draft: CallDraft, later: Counter[str], room: int | None = None) -> tuple[Request, str]:
+        """The request this draft becomes after `later` further draws of its stream, sent with `room` as its cap; and
+        that stream."""
         model = self._context.lineup[draft.model]
         bare = Request(
             model.setting.identity, draft.messages, draft.params, draft.asked_tokens, self._context.repeat, 0
         )
-        stream = ids.stream_key(bare)
+        stem = ids.stem(bare)
+        stream = ids.stream_key(bare, stem)
         draw = self._draws[stream] + later[stream]
         later[stream] += 1
         # A property of the model: where a provider varies at 0, one draw for all would make repeats agree falsely.
         if model.one_draw_at_zero and dict(draft.params)["temperature"] == 0:
             draw = 0
         # Part of no identity: a reply is known by the cap that was asked.
-        request = replace(bare, draw=draw, sent_tokens=room)
-        return replace(request, key=ids.request_key(request), seed=ids.provider_seed(request))
+        drawn = replace(bare, draw=draw) if draw else bare
+        key, seed = ids.request_key(drawn, stem), ids.provider_seed(drawn, stem)
+        return replace(drawn, key=key, seed=seed, sent_tokens=room), stream
 
     async def _bound(self, draft: CallDraft) -> Bound:
         """The model's own bound, replaced by its count once it has answered these very messages in this trial."""
@@ -281,7 +284,7 @@ class Session:
         for draft in drafts:
             planned.append(await self._planned(draft))
             room = await self._room(draft)
-            request = self._numbered(draft, later, room)
+            request, _ = self._numbered(draft, later, room)
             # All of them together at their worst: each alone would fit where the last is never consumed.
             affordable = len(self.calls) + len(planned) <= MAX_CALLS and self._ledger.fits(planned)
             if not affordable or room == 0:
@@ -308,7 +311,7 @@ class Session:
         if self.closed:
             raise SessionClosed(self.closed)
         room = await self._room(draft)
-        request = self._numbered(draft, Counter(), room)
+        request, stream = self._numbered(draft, Counter(), room)
         call = await self._planned(draft)
         pending = PendingCall(draft, request, call, self._ledger.granted(call))
         if len(self.calls) >= MAX_CALLS:
@@ -331,8 +334,8 @@ class Session:
             self.closed = "stopped"
             raise
         # Numbered when consumed, never when prefetched: a draw left in the pool did not happen for this trial.
-        self._draws[ids.stream_key(request)] += 1
-        pending = replace(pending, request=replace(request, key=completion.key))
+        self._draws[stream] += 1
+        pending = PendingCall(draft, replace(request, key=completion.key), call, pending.granted)
         usage = completion.usage
         whole = spend_of(usage, completion.latency_ms)
         # Our own count of a reply without usage is no better than the bound it would replace.
