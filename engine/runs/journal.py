@@ -86,7 +86,8 @@ class Journal:
             last = b""
         # Any other last line is ended first: the next one would be lost with it.
         self._lines: list[bytes] = [b"\n"] if last else []
-        self._writing: asyncio.Future[None] | None = None
+        self._waiting: list[asyncio.Future[None]] | None = None
+        """Who waits for the lines of this turn of the loop; None: there are none."""
         self._flush()
 
     def intent(self, attempt: Attempt) -> None:
@@ -106,8 +107,11 @@ class Journal:
 
     async def written(self) -> None:
         """Wait until all lines noted so far are in the file. Raises OSError if they cannot be."""
-        if self._writing is not None:
-            await asyncio.shield(self._writing)
+        if self._waiting is not None:
+            # One each: whoever is cancelled leaves the others waiting.
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            await turn
         elif self._lines:
             self._flush()
 
@@ -134,21 +138,24 @@ class Journal:
             self._flush()
             return
         # One system call for all lines of this turn of the loop; `written` waits for it.
-        if self._writing is None:
-            self._writing = loop.create_future()
+        if self._waiting is None:
+            self._waiting = []
             loop.call_soon(self._acknowledge)
 
     def _acknowledge(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing is None or writing.done():
-            return
+        waiting, self._waiting = self._waiting or [], None
+        fault: OSError | None = None
         try:
             self._flush()
         except OSError as error:
-            writing.set_exception(error)
-            writing.exception()  # Looked at, so that a note nobody waits for does not warn.
-        else:
-            writing.set_result(None)
+            fault = error
+        for turn in waiting:
+            if turn.done():
+                continue
+            if fault is None:
+                turn.set_result(None)
+            else:
+                turn.set_exception(fault)
 
     def _flush(self) -> None:
         lines, self._lines = self._lines, []
