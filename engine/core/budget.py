@@ -105,7 +105,8 @@ class Standing:
 
     def weights(self, model: str) -> Weights:
         """What this model's calls weigh."""
-        return dict(self.wall.weights)[model]
+        # A line-up has a few: a mapping of them would be made for every call.
+        return next(own for name, own in self.wall.weights if name == model)
 
     @property
     def place(self) -> int:

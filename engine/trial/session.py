@@ -93,7 +93,8 @@ class TrialContext:
     repeat: int = 0
     system: str | None = None
     """System prompt of the study, put before every call; None: none."""
-    rng_seed: int = 0
+    rng_seed: Callable[[], int] = int
+    """Asked by the few strategies that use random numbers of their own."""
     anytime: bool = True
     oracle: Callable[[str], bool] | None = None
     """Whether an answer is right; None: the strategy may not know, which is the rule."""
@@ -138,7 +139,7 @@ class Session:
     @cached_property
     def rng(self) -> random.Random:
         """The trial's own random numbers; the same at every budget."""
-        return random.Random(self._context.rng_seed)
+        return random.Random(self._context.rng_seed())
 
     async def ask(
         self,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Any
 
 from engine.core import ids, replay
@@ -94,21 +95,26 @@ def within(score: float) -> float:
 def open_session(spec: TrialSpec, setting: Setting, oracle: Callable[[str], bool] | None = None) -> Session:
     """A fresh session inside the walls of the trial's condition."""
     condition = spec.condition
-    system = json.loads(condition.prompting).get("system")
     terms = TrialContext(
         lineup={role: setting.models[model.identity] for role, model in condition.lineup},
         kind=spec.question.problem.answer_kind,
         statement=spec.question.problem.statement,
         options=spec.question.problem.options,
         repeat=spec.repeat,
-        system=system if isinstance(system, str) else None,
-        rng_seed=ids.rng_seed(spec),
+        system=_system(condition.prompting),
+        rng_seed=partial(ids.rng_seed, spec),
         anytime=condition.anytime,
         oracle=oracle,
         width=setting.width,
     )
     side = wall(condition.axis, condition.budget, [model for _, model in condition.lineup])
     return Session(terms, Ledger([side], replay.prices(condition)), setting.source)
+
+
+@lru_cache(maxsize=64)
+def _system(prompting: str) -> str | None:
+    system = json.loads(prompting).get("system")
+    return system if isinstance(system, str) else None
 
 
 async def _drive(strategy: Any, problem: Problem, session: Session) -> tuple[End, str | None]:
