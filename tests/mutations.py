@@ -308,22 +308,22 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the asked cap is missing from the pool key",
         IDENTITY,
-        "_listed(request, request.asked_tokens, request.repeat, request.draw)",
-        "_listed(request, request.repeat, request.draw)",
+        '_tagged("c1", f"{begun or stem(request)},{request.asked_tokens},',
+        '_tagged("c1", f"{begun or stem(request)},',
         _in("core", "ids", "what_is_sent"),
     ),
     Mutant(
         "draws are counted per cap",
         IDENTITY,
-        '_tagged("s1", _listed(request, request.repeat))',
-        '_tagged("s1", _listed(request, request.asked_tokens, request.repeat))',
+        '_tagged("s1", f"{begun or stem(request)},',
+        '_tagged("s1", f"{begun or stem(request)},{request.asked_tokens},',
         _in("trial", "session", "resumed_stream"),
     ),
     Mutant(
         "the provider seed depends on the cap",
         IDENTITY,
-        "_folded(_listed(request, request.repeat, request.draw), 31)",
-        "_folded(_listed(request, request.asked_tokens, request.repeat, request.draw), 31)",
+        '_folded(f"{begun or stem(request)},',
+        '_folded(f"{begun or stem(request)},{request.asked_tokens},',
         _in("core", "ids", "what_is_sent"),
     ),
     Mutant(
