@@ -173,7 +173,7 @@ def _json_lines(path: Path) -> Iterator[Any]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                row = _parsed(path, line, f"line {number}")
+                row = _parsed(path, line, number)
             except UsageError as error:
                 row = error
             yield row
@@ -184,10 +184,9 @@ def _json_list(path: Path) -> list[Any]:
     first, _, others = text.strip().partition("\n")
     if others.lstrip()[:1] == "{" and first.rstrip()[-1:] == "}":
         # Lines under the ending of a list, as many data sets come.
-        return [_parsed(path, line, f"line {at}") for at, line in enumerate(text.split("\n"), 1) if line.strip()]
-    rows = _parsed(path, text, "it as a whole")
-    if isinstance(rows, dict):
-        rows = _wrapped(path, rows)
+        return [_parsed(path, line, at) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
+    body = _parsed(path, text)
+    rows = _wrapped(path, body) if isinstance(body, dict) else body
     if not isinstance(rows, list):
         raise UsageError(f"The file {str(path)!r} holds no list of rows.")
     return rows
@@ -209,15 +208,15 @@ def _wrapped(path: Path, body: dict[str, Any]) -> list[Any]:
     return lists[0]
 
 
-def _parsed(path: Path, text: str, where: str) -> Any:
+def _parsed(path: Path, text: str, line: int = 1) -> Any:
     """JSON with numbers left as they are written."""
     try:
         return json.loads(text, parse_int=str, parse_float=str, parse_constant=_constant)
-    except ValueError as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be parsed"
-        raise UsageError(f"The file {str(path)!r} is not valid JSON: {where}: {reason}.") from None
-    except RecursionError:
-        raise UsageError(f"The file {str(path)!r} is not valid JSON: {where} is nested too deeply.") from None
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else "it cannot be parsed"
+        if isinstance(error, json.JSONDecodeError):
+            line, reason = line + error.lineno - 1, f"{error.msg.removesuffix(' starting at')} (column {error.colno})"
+        raise UsageError(f"The file {str(path)!r} is not valid JSON: line {line}: {reason}.") from None
 
 
 def _constant(word: str) -> str | None:
