@@ -21,7 +21,7 @@ PAGES = (
     ("runs", "Runs", "runs"),
     ("help", "Help", "help"),
 )
-"""Module in `views`, name in the navigation, address."""
+"""Module in `views`, name in the navigation, address; the door knows the addresses by `moved`."""
 
 UNLISTED = (("snapshot", "Snapshot", "snapshot"), ("thought", "Inside one thought", "thought"))
 """Pages that stand in no menu: a link leads there."""

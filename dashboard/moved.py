@@ -1,9 +1,23 @@
-"""Where addresses of earlier versions lead: which page took the place of one, and what of a link it understands."""
+"""Where addresses lead that no page of today has: those of earlier versions to the page that took their place, with what
+it understands of a link, and those that somebody mistyped to the page that was probably meant."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 
+PAGES: dict[str, str] = {
+    "": "Explore",
+    "compare": "Compare",
+    "budgets": "Budgets",
+    "answers": "Answers",
+    "tokens": "Tokens",
+    "runs": "Runs",
+    "help": "Help",
+}
+"""By address the pages of the menu, as `app` draws it."""
+UNLISTED = ("snapshot", "thought")
+"""Addresses of pages that a link leads to."""
 PLACES: dict[str, str] = {
     "frontier": "explore",
     "advice": "explore",
@@ -33,3 +47,19 @@ def place(path: str, query: Mapping[str, Sequence[str]]) -> tuple[str, dict[str,
     if path == "frontier":
         asked = {name: values for name, values in asked.items() if name not in GONE}
     return PLACES[path], asked
+
+
+def known(path: str) -> bool:
+    """Whether a page stands at a path of this server, or stood there once."""
+    return path.removeprefix("/") in {*PAGES, *UNLISTED, *PLACES}
+
+
+def nearest(path: str) -> str | None:
+    """The address that was probably meant by one that no page has: `/Runs`, `/runs/7` and `/run s` are runs; None: no
+    guess."""
+    word = path.strip("/").partition("/")[0].lower()
+    if word in (*UNLISTED, *PLACES):
+        return word
+    called = {name.lower(): address for address, name in PAGES.items()}
+    near = difflib.get_close_matches(word[:80], called, n=1, cutoff=0.7)
+    return called[near[0]] if near else None

@@ -23,7 +23,7 @@ from streamlit import delta_generator, runtime
 from streamlit.components.v2 import manifest_scanner
 from streamlit.web.server.starlette import starlette_server
 
-from dashboard import assets
+from dashboard import assets, moved
 from dashboard.data import door
 from dashboard.data.access import bound
 from engine.cli import launch
@@ -54,6 +54,12 @@ _FORM = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Budgetsco
 <form method="post" action="{login}"><label>Launch token
 <input type="password" name="token" autocomplete="off" maxlength="200" autofocus></label>
 <button>Unlock</button></form>"""
+_LOST = """<!doctype html><html lang="en"><meta charset="utf-8"><title>No page here · Budgetscope</title>
+<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
+<body style="font-family:sans-serif;max-width:36rem;margin:4rem auto;padding:0 1rem">
+<h1 style="font-size:1.4rem">Budgetscope</h1><p>There is no page at this address{meant}.</p><p>{pages}</p>"""
+_OWN_PATHS = ("_stcore", "static", "media", "component", "vendor", "app", "auth", "oauth2callback", "healthz", "~")
+"""First parts of the addresses that Streamlit answers itself."""
 _KEPT_TO_ITSELF = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
     "frame-ancestors 'none'",
@@ -90,7 +96,7 @@ class Door:
             await self._upload(path.partition(UPLOADS)[2].partition("/")[0], scope, receive, send)
             return
         elif scope["type"] == "http":
-            answer = assets.answer(scope["method"], path, asks)
+            answer = assets.answer(scope["method"], path, asks) or _lost(Request(scope))
         if answer is None and scope["type"] == "websocket":
             looks = door.closed(asks.cookies, asks.headers, bound()) is not None
             await self._app(scope, _bounded(receive, send, LONGEST_LOOK if looks else LONGEST_MESSAGE), send)
@@ -175,6 +181,23 @@ def _let_in(request: Request, to: str) -> Response:
     safe = request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https"
     answer.set_cookie(name, value, max_age=KEPT_S, path="/", secure=safe, httponly=True, samesite="lax")
     return answer
+
+
+def _lost(request: Request) -> Response | None:
+    """What a browser that asks for a page is told at an address that has none; None: it has, or no page is asked for.
+
+    Streamlit would send its program, which finds no page there, or none of its own parts below a second slash."""
+    path = str(request.scope["path"])
+    asks_for_page = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
+    if not asks_for_page or moved.known(path) or path.split("/", 2)[1] in _OWN_PATHS:
+        return None
+    if moved.known(path.rstrip("/")):
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"/{path.strip('/')}{query}", 307)
+    near = moved.nearest(path)
+    meant = "" if near is None else f'; the nearest is <a href="/{near}">{moved.PAGES.get(near, near.capitalize())}</a>'
+    pages = " · ".join(f'<a href="/{address}">{name}</a>' for address, name in moved.PAGES.items())
+    return HTMLResponse(_LOST.format(meant=meant, pages=pages), 404, _KEPT_TO_ITSELF)
 
 
 def _form(says: str, status: int = 200) -> Response:

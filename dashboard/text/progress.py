@@ -65,6 +65,7 @@ __all__ = [
     "results",
     "resumable",
     "share",
+    "short_of",
     "spent",
     "subtitle",
     "title",
@@ -108,6 +109,8 @@ class Forecast:
     """What a run may spend where nothing else is asked for: with room above what is expected, or all it can spend."""
     summary: str = ""
     """`180 answers, about 25 min, free (runs here).`"""
+    most: bool = False
+    """Whether the figures are upper bounds, since nobody knows."""
 
 
 def title(status: Status, busy: bool, leader: str | None = None) -> str:
@@ -121,6 +124,8 @@ def title(status: Status, busy: bool, leader: str | None = None) -> str:
         return f"{many}; {leader} is most accurate" if leader else many
     if status.state in ("running", "stopping"):
         return f"{answers}; {leader} is ahead so far" if leader else answers
+    if status.state == "new":
+        return f"{visible(names.study(status.name), 60)} did not start"
     return f"{STATES[status.state].capitalize()} with {answers if status.total else 'no answer yet'}"
 
 
@@ -315,7 +320,7 @@ def forecast(found: ExpectedSpend, pilot: UpperBound | None = None) -> Forecast:
         note = f"Nothing is stored yet of {many}{short}, {AT_MOST}"
         limits = Limits(None, _round_up(worst.total_tokens), worst.billed_pusd or None)
         said = f"{asked}, {cost[0]}; how long it takes is known after a few."
-        return Forecast(rows, note, None, pilot_cost, "", worst.total_tokens, limits, said)
+        return Forecast(rows, note, None, pilot_cost, "", worst.total_tokens, limits, said, most=True)
     cost = _cost(worst.billed_pusd, worst.pusd, found.assumed)
     if worst.billed_pusd:
         cost = _ranged("pusd", expected.bought_pusd)
@@ -332,6 +337,22 @@ def forecast(found: ExpectedSpend, pilot: UpperBound | None = None) -> Forecast:
     lasts = "" if expected.seconds is None else f", about {fmt.roughly(expected.seconds.expected * 1000)}"
     said = f"{asked}{lasts if worst.trials else ''}, {cost[0]}."
     return Forecast(probably, EXPECTED, None, pilot_cost, "", tokens, limits, said)
+
+
+def short_of(forecast: Forecast, ceiling: Limits) -> str:
+    """That a ceiling is below what a study is expected to spend, or can spend at most while nobody knows; or empty."""
+    room, suggested = 1 if forecast.most else ROOM, forecast.ceiling.pusd
+    pairs = []
+    if ceiling.tokens is not None and ceiling.tokens < forecast.tokens:
+        pairs.append((fmt.plural(ceiling.tokens, "token"), fmt.count(forecast.tokens)))
+    if suggested and ceiling.pusd is not None and ceiling.pusd < suggested / room:
+        pairs.append((money(ceiling.pusd), money(round(suggested / room))))
+    if not pairs:
+        return ""
+    least, needed = pairs[0]
+    known = f"the {needed} that are expected: the run will probably stop"
+    most = f"the {needed} that it can take at most: the run may stop"
+    return f"A ceiling of {least} is below {most if forecast.most else known} there, to go on under a higher one."
 
 
 def _cost(billed_pusd: int | None, list_pusd: int | None, assumed: bool) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -116,7 +117,7 @@ def _compose() -> None:
         first, second, third, last = st.columns([296, 376, 346, 224], gap="medium")
     with first, st.container(border=True, key="what"):
         st.html(_card(1, "What"))
-        tasks, there = study_form.what(runs.uploads(db))
+        tasks, wrong = study_form.what(runs.uploads(db))
     with second, st.container(border=True, key="who"):
         st.html(_card(2, "Who"))
         models, tables, strategies, lineups = study_form.who(runs.declared(db), access.run_environment())
@@ -138,14 +139,16 @@ def _compose() -> None:
         st.fragment(_earlier, run_every=10.0)()  # Another terminal may start one.
     with ready:
         # What it costs is asked with more money than anybody has, so that the answer can suggest the ceiling.
-        forecast = _forecast(replace(form, usd=1e6)) if there else Forecast(fault="Card 1 has no questions yet.")
+        forecast = _forecast(replace(form, usd=1e6), tasks)
     with ceiling:
         form = _ceiling(form, forecast)
     with expected:
         _expected(forecast, form)
     with ready:
-        _launch(form, forecast, usual, db)
-        controls.caption("; ".join(model_list.lacking(models, tables, access.run_environment())))
+        playing = (model for lineup in lineups for role, model in lineup.items() if role != "name")
+        asked_too = (str(model) for model in (*playing, *(task.get("judge") for task in tasks)) if model)
+        lacking = model_list.lacking(dict.fromkeys((*models, *asked_too)), tables, access.run_environment())
+        _launch(form, forecast, usual, db, wrong, lacking)
     study_address.settle(VIEW)
     url_state.save(VIEW, PARAMS)
     controls.copy_link(VIEW, PARAMS)
@@ -155,14 +158,23 @@ def _card(number: int, title: str) -> str:
     return f'<h2 class="bs-card"><i>{number}</i>{title}</h2>'
 
 
-def _forecast(form: studies.Form) -> Forecast:
+def _forecast(form: studies.Form, tasks: tuple[dict[str, Any], ...]) -> Forecast:
     """What the form will cost, or why it cannot run."""
-    missing = "Choose a model." if not form.models and not form.lineups else ""
+    missing = "Upload a file with questions first." if not tasks else ""
+    missing = missing or ("Choose a model." if not form.models and not form.lineups else "")
     missing = missing or ("Choose a strategy." if not form.strategies else "")
+    budgets = studies.listed(form.budgets)
+    missing = missing or ("Choose a budget." if not budgets else "")
+    odd = next((each for each in budgets if not isinstance(each, (int, float))), None)
+    missing = missing or ("" if odd is None else f"{url_state.quoted(odd)} is no budget: write a number, such as 256.")
+    unpriced = model_list.unpriced(form.models, form.tables)
+    missing = missing or (
+        f"The price of {unpriced} is unknown: type it under Your own server or file." if unpriced else ""
+    )
     if missing:
         return Forecast(fault=missing)
     forecast = queries.expected(queries.state(), studies.text(form))
-    return replace(forecast, fault=forecast.fault and studies.without_path(forecast.fault, form.tasks[0]))
+    return replace(forecast, fault=forecast.fault and studies.without_path(forecast.fault, tasks[0]))
 
 
 def _ceiling(form: studies.Form, forecast: Forecast) -> studies.Form:
@@ -204,23 +216,29 @@ def _expected(forecast: Forecast, form: studies.Form) -> None:
         f"<div><span>{escape(what)}</span><span>{escape(value)} <small>{escape(aside)}</small></span></div>"
         for what, value, aside in forecast.figures
     )
-    known = not any("at most" in what for what, _, _ in forecast.figures)
-    head = "<b>Expected</b> · 90% interval, from stored runs" if known else "<b>At most</b>"
-    share = min(1.0, forecast.tokens / form.tokens) if form.tokens else 0.0
+    head = "<b>At most</b>" if forecast.most else "<b>Expected</b> · 90% interval, from stored runs"
+    share = forecast.tokens / form.tokens if form.tokens else 0.0
+    part = f"{fmt.whole_percent(share)} of the ceiling" if share <= 1 else "more than the ceiling"
     st.html(
         f'<div class="bs-expected"><p>{head}</p>{rows}'
-        f'<span class="bs-bar"><i style="width:{100 * share:.1f}%"></i></span>'
-        f"<div><small>{fmt.whole_percent(share)} of the ceiling</small>"
+        f'<span class="bs-bar"><i style="width:{100 * min(1.0, share):.1f}%"></i></span>'
+        f"<div><small>{part}</small>"
         f"<small>{fmt.count(form.tokens)}</small></div></div>"
     )
-    controls.caption(forecast.note)
+    controls.caption(
+        progress.short_of(forecast, Limits(None, form.tokens, None if form.usd is None else pusd(form.usd))),
+        forecast.note,
+    )
 
 
-def _launch(form: studies.Form, forecast: Forecast, usual: str, db: Path) -> None:
-    """The buttons, the name of the study and its file."""
-    st.html(f'<h3 class="bs-sub">{"Not ready yet" if forecast.fault else "Ready to launch"}</h3>')
-    if forecast.fault:
-        controls.fault(forecast.fault)
+def _launch(form: studies.Form, forecast: Forecast, usual: str, db: Path, wrong: str, lacking: str) -> None:
+    """The buttons, the name of the study and its file; `wrong`: what the first card says already, `lacking`: keys."""
+    fault = forecast.fault or lacking
+    st.html(f'<h3 class="bs-sub">{"Not ready yet" if fault else "Ready to launch"}</h3>')
+    if wrong and (forecast.fault == wrong or not form.tasks):
+        controls.caption("The questions cannot be asked yet: the first card says why.")
+    elif fault:
+        controls.fault(fault)
     else:
         controls.caption(f"{forecast.summary} You may close the tab: the run goes on.")
 
@@ -237,15 +255,11 @@ def _launch(form: studies.Form, forecast: Forecast, usual: str, db: Path) -> Non
         st.rerun()
 
     with st.container(key="launch-button"):
-        if st.button(
-            "Launch", type="primary", icon=":material/play_arrow:", disabled=bool(forecast.fault), width="stretch"
-        ):
+        if st.button("Launch", type="primary", icon=":material/play_arrow:", disabled=bool(fault), width="stretch"):
             launch(runs.start)
     few = all((task.get("questions") or QUESTIONS + 1) <= QUESTIONS for task in form.tasks)
     help_text = f"{forecast.pilot}; the whole run does not pay it again." if forecast.pilot else None
-    if not few and st.button(
-        f"Try {QUESTIONS} questions first", disabled=bool(forecast.fault), width="stretch", help=help_text
-    ):
+    if not few and st.button(f"Try {QUESTIONS} questions first", disabled=bool(fault), width="stretch", help=help_text):
         launch(runs.pilot)
     st.text_input("Name of the study", key="form.name", persist_state="session", max_chars=80, placeholder=usual)
     with st.popover("Study file", icon=":material/description:", type="tertiary"):

@@ -7,7 +7,7 @@ a key only the name of its variable is known.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from html import escape
 from typing import Any
@@ -23,11 +23,12 @@ from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
 from engine.models.bundled import BUNDLED
 from engine.models.prices import bundled_price, priced_names, usd_per_million
+from engine.models.reach import KEYS
 
 MOST = 6  # Models that a search shows.
 ADDED = "form.added"
 """Session key of the models that were found by a search, chosen or not."""
-NEEDS = "needs "
+NEEDS, UNKNOWN = "needs ", "price unknown"
 
 
 def models(tables: dict[str, dict[str, Any]], environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -104,28 +105,36 @@ def about(name: str, table: Mapping[str, Any] | None, environment: Mapping[str, 
             first = bases[0] if isinstance(bases, list) else bases
             host = urlsplit(str(first) if table.get("api_base") else "").hostname or ""
             here = prices or table.get("gguf") or is_loopback(host)
-            return fmt.FREE if here else "price unknown", place, False
+            return fmt.FREE if here else UNKNOWN, place, False
         assumed = " assumed price" if prices.get("assumed") else ""
         return f"{_rates(prices)}{assumed}", place, False
     price = bundled_price(str(table.get("model") or name))
     rates = None if price is None else usd_per_million(price)
-    cost = "price unknown" if rates is None else _rates(rates)
-    provider = name.partition("/")[0]
+    cost = UNKNOWN if rates is None else _rates(rates)
+    provider = str(table.get("model") or name).partition("/")[0]
     variable = table.get("api_key_env") or studies.KEYS.get(provider)
     if variable is None:
         return cost, "", False
-    there = bool(environment.get(str(variable), "").strip())
+    # Some providers' keys go by several names.
+    fitting = [variable] if table.get("api_key_env") else [variable, *KEYS.get(provider, ())]
+    there = any(environment.get(str(each), "").strip() for each in fitting)
     return cost, "key found" if there else f"{NEEDS}{variable}", there
 
 
-def lacking(
-    models: Sequence[str], tables: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]
-) -> Iterator[str]:
-    """What chosen models still need: `openai/gpt-4o-mini needs OPENAI_API_KEY, or its answers fail`."""
+def lacking(models: Iterable[str], tables: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]) -> str:
+    """The first of the models whose key is not there, without which a run does not begin; empty: there is none."""
     for name in models:
         _, ready, good = about(name, tables.get(name), environment)
         if not good and ready.startswith(NEEDS):
-            yield f"{name} {ready}, or its answers fail"
+            variable = ready.removeprefix(NEEDS)
+            return f"{name} needs a key: set {variable} and start the dashboard again, or choose another model."
+    return ""
+
+
+def unpriced(models: Iterable[str], tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """The first model of somebody's own server that says no price, where its owner may send a bill; or empty."""
+    served = (name for name in models if tables.get(name, {}).get("api_base"))
+    return next((name for name in served if about(name, tables[name], {})[0] == UNKNOWN), "")
 
 
 def _rates(usd: Mapping[str, Any]) -> str:
@@ -211,7 +220,7 @@ def _own_model() -> dict[str, Any]:
     key = field(
         left, "Variable that holds its key", "key", "none", "An environment variable's name, never the key itself."
     )
-    text = "US dollars per million tokens, such as 0.15, 0.60; 0, 0 if nobody bills it."
+    text = "US dollars per million tokens, such as 0.15, 0.60; 0, 0 if nobody bills it, as on this machine unless said."
     prices = field(right, "Price: input, output", "prices", "unknown", text)
     text = (
         "Sent with every request, such as: reasoning_effort = low, or temperature = 0, top_k = 1. Others: "
@@ -231,6 +240,9 @@ def _own_model() -> dict[str, Any]:
         given["prices"] = {"input": rates[0], "output": rates[1]}
     elif prices.strip():
         st.warning("A price is two numbers, such as 0.15, 0.60: US dollars per million input and output tokens.")
+    elif is_loopback(urlsplit(base.strip()).hostname or ""):
+        # As its row says; a run whose money has a ceiling takes no price that is unknown.
+        given["prices"] = {"input": 0, "output": 0}
     return given
 
 

@@ -17,6 +17,7 @@ import streamlit as st
 from dashboard.data import studies
 from dashboard.widgets import url_state
 from dashboard.widgets.url_state import Param
+from engine.core import names
 from engine.core.records import PUSD_PER_USD
 from engine.models.bundled import BUNDLED
 from engine.strategies import entries
@@ -147,7 +148,7 @@ def into(said: Mapping[str, Any], uploads: Path | None = None) -> tuple[dict[str
         fields["form.task"] = f"chain_sum/{level}"
     values = {
         "form.name": said.get("name"),
-        "form.models": _some(said.get("model")),
+        "form.models": list(dict.fromkeys(filter(None, _some(said.get("model"))))),
         "form.strategies": list(said.get("strategy") or ()),
         "form.axis": said.get("axis"),
         f"form.budgets.{fields['form.axis']}": said.get("budgets"),
@@ -166,14 +167,22 @@ def into(said: Mapping[str, Any], uploads: Path | None = None) -> tuple[dict[str
             fields[f"form.{name}"] = int(typed) if name == "tokens" else float(typed)
         elif typed:
             what = "regret to stop at" if name == "until" else "ceiling"
-            problems.append(f"This link asks for {name} = {url_state.quoted(typed)}, which is no {what}.")
+            problems.append(
+                f"This link asks for {name} = {url_state.quoted(typed)}, which is no {what}: a number above 0, at most "
+                f"{most:,}."
+            )
     for part, keys in {"knob": _knob_keys(), "role": _role_keys()}.items():
         for text in _some(said.get(part)):
             name, _, value = text.partition("=")
-            if name in keys and value:
-                fields[keys[name]] = value
+            strategy, _, knob = name.partition(".")
+            if name in keys:
+                fields |= {keys[name]: value} if value else {}
+            elif part == "knob" and strategy in entries():
+                there = ", ".join(entries()[strategy].knobs) or "none"
+                which = f"no parameter {url_state.quoted(knob)} (it has: {there})"
+                problems.append(f"{names.strategy(strategy)} has {which}, which this link sets.")
             else:
-                problems.append(f"This link asks for {part} = {url_state.quoted(text)}, which is not there (any more).")
+                problems.append(f"This link asks for {part} = {url_state.quoted(name)}, which is not there (any more).")
     # A hostile address may name thousands.
     return fields, problems[: url_state.MOST_SAID]
 

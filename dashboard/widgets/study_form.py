@@ -14,7 +14,7 @@ import streamlit as st
 
 from dashboard.data import access, studies
 from dashboard.text.tables import short_question
-from dashboard.widgets import controls, model_list, url_state
+from dashboard.widgets import controls, model_list
 from dashboard.widgets.study_address import (
     AXES,
     BUDGETS,
@@ -50,19 +50,21 @@ ROLES: dict[str, Role] = {"messages": "messages", "context": "context", "categor
 """Those that are chosen by what the columns are called; the others are somebody's own choice."""
 LONGEST_RUBRIC = 4_000
 LONGEST = 44  # Letters of a question that is shown before the run.
+REFUSED = "form.refused"
+"""Session key: why the file that stands in the form was not taken, said for as long as it stands there."""
 _KEEP: dict[str, Any] = {"persist_state": "session"}  # A run of the page that does not draw a field keeps it.
 
 
-def what(uploads: Path) -> tuple[tuple[dict[str, Any], ...], bool]:
-    """The card of questions: [[tasks]] tables of a generator at a level, or of an uploaded file, and whether there are
-    questions; the card says why there are none."""
+def what(uploads: Path) -> tuple[tuple[dict[str, Any], ...], str]:
+    """The card of questions: [[tasks]] tables of a generator at a level, or of an uploaded file, and the fault that the
+    card says of them; empty: there is none."""
     st.segmented_control(
         "Questions from", [TASK, OWN], required=True, key="form.source", **_KEEP, label_visibility="collapsed"
     )
     if st.session_state["form.source"] == OWN:
         task = _uploaded(uploads)
         if task is None:
-            return (), False
+            return (), str(st.session_state.get(REFUSED) or "")
     else:
         chosen = str(st.selectbox("Task", studies.tasks(), key="form.task", **_KEEP, format_func=studies.task_name))
         generator, _, level = chosen.partition("/")
@@ -100,13 +102,14 @@ def _revision(chosen: str) -> dict[str, Any]:
     return {"revision": str(asked).strip()} if asked else {}
 
 
-def _preview(task: Mapping[str, Any]) -> bool:
-    """The first questions with what is expected, and how answers are read; False: it says why there are none."""
+def _preview(task: Mapping[str, Any]) -> str:
+    """The first questions with what is expected, and how answers are read; the fault that is said in their place."""
     try:
         asked = studies.preview(task)
     except BudgetscopeError as error:
-        controls.fault(studies.without_path(str(error), task))
-        return False
+        fault = studies.without_path(str(error), task)
+        controls.fault(fault)
+        return fault
     rows = "".join(
         f'<div class="bs-row"><span>{escape(short_question(text, LONGEST))}</span><b>{escape(target or "–")}</b></div>'
         for text, target in asked.rows
@@ -117,7 +120,7 @@ def _preview(task: Mapping[str, Any]) -> bool:
         f'<div class="bs-rows"><div class="bs-row bs-head"><span>{head}</span><span>Expected</span></div>{rows}</div>'
     )
     controls.caption(asked.note)
-    return True
+    return ""
 
 
 def _count(label: str, name: str, **more: Any) -> int:
@@ -137,7 +140,10 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
     )
     path: Path | None = st.session_state.get("form.path")
     # Streamlit hands over the same file in every run of the page; it is saved once.
-    if file is not None and file.file_id != st.session_state.get("form.upload"):
+    if file is None:
+        st.session_state[REFUSED] = None
+    elif file.file_id != st.session_state.get("form.upload"):
+        st.session_state[REFUSED] = None
         try:
             # Here too, and not only where a run starts: an upload writes to the server's disk.
             access.require()
@@ -147,12 +153,12 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
             for name in FIELDS:
                 st.session_state[f"form.{name}"] = None
         except BudgetscopeError as error:
-            controls.fault(error, grave=True)
-            path = None
-        # Also after a failure, or its sentence would come again with every click.
+            st.session_state[REFUSED], path = str(error), None
         st.session_state["form.upload"] = file.file_id
     st.session_state["form.path"] = path
     if path is None:
+        if refused := st.session_state[REFUSED]:
+            controls.fault(refused, grave=True)
         controls.caption("A file of 7 rows gives 7 questions, shown here before the run.")
         return None
     if file is None:
@@ -378,10 +384,9 @@ def how_much() -> tuple[str, str]:
     with st.popover("other", icon=":material/add:", type="tertiary"):
         step: Any = {"format": "%.6f", "min_value": 0.0} if axis == "usd" else {"step": 1, "min_value": 1}
         st.number_input("Another budget", value=None, key="form.other", on_change=add, **step)
-    if bad := [each for each in chosen if not isinstance(each, (int, float))]:
-        controls.caption(f"Not a number: {', '.join(map(url_state.quoted, bad))}.")
     controls.caption("One run serves all budgets: smaller ones are read off the largest.")
-    return axis, str(st.session_state[key])
+    # A link may name one twice, which the pills cannot show.
+    return axis, ", ".join(dict.fromkeys(part.strip() for part in str(st.session_state[key]).split(",")))
 
 
 def more() -> tuple[int, str, float | None]:

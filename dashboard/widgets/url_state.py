@@ -47,8 +47,9 @@ class Param:
 _ASKED = "links.asked"  # What the last link brought that is no name, by its letters.
 MOST_KEPT = 500  # Letters of each.
 _NAME = re.compile(r"[\w.~*/+:=@-]{1,80}")
-_LEADS = re.compile(r"//|www\.|\.[a-z]{2,}(?!\w)|\d\.\d+\.\d|@[\w-]+\.", re.I)
-"""What makes a name look like a place to go to: example.org, 198.51.100.7; direct.answer_tokens is a parameter."""
+_LEADS = re.compile(r"//|www\.|\.(?!(?:csv|tsv|jsonl?|parquet|xlsx?|ods)$)[a-z]{2,}(?!\w)|\d\.\d+\.\d|@[\w-]+\.", re.I)
+"""What makes a name look like a place to go to: example.org, 198.51.100.7; direct.answer_tokens is a parameter, and
+sums.csv is a file, whose ending leads nowhere."""
 _QUOTATION = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?!\w)""")
 _FOLDERS = re.compile(r"(?<![\w/.:~…-])/(?:[^\s/'\"]+/)+(?=[^\s/'\"])")
 _LEFT_OUT = "'…'"
@@ -131,6 +132,8 @@ def parse(params: Iterable[Param], query: Query) -> tuple[Values, list[str]]:
 def _gone(name: str, text: str, choices: Sequence[str]) -> str:
     """What a link asked for in vain, with what is there and looks most like it."""
     # Nearer than for words: of two settings' ids some letters are always the same.
+    if len(choices) > 1 and all(map(str.isdecimal, (choices[0], choices[-1]))):
+        return f"This link asks for {name} = {quoted(text)}; it may be {choices[0]} to {choices[-1]}."
     near = difflib.get_close_matches(shortened(text), choices, n=1, cutoff=0.75)
     hint = f" Did it mean {near[0]!r}?" if near else ""
     return f"This link asks for {name} = {quoted(text)}, which is not there (any more).{hint}"

@@ -181,10 +181,11 @@ def _opened(study: Study, teams: Teams, sends: bool) -> dict[str, Model]:
     billed = [model.setting for model in models.values() if charges.costs(model)]
     # A budget in dollars needs the price of local models too: they are what it is counted in.
     priced = [model.setting for model in models.values()] if study.budget_axis == "usd" else billed
-    if unknown := [setting.name for setting in priced if setting.price is None]:
+    if unknown := [setting for setting in priced if setting.price is None]:
+        counted = "" if unknown[0] in billed else ", which budgets in dollars are counted in: count tokens or calls, or"
         raise UsageError(
-            f"The price of {unknown[0]!r} is unknown; give it in USD per million tokens under its [[models]] entry: "
-            "prices = { input = ..., output = ... }."
+            f"The price of {unknown[0].name!r} is unknown{counted or ';'} give it in USD per million tokens under its "
+            "[[models]] entry: prices = { input = ..., output = ... }."
         )
     if billed and study.ceiling.pusd is None:
         raise UsageError(

@@ -400,7 +400,7 @@ class FileTask:
 
     def _chosen(self, rows: list[Row], by_row: Mapping[Key, AnswerKind]) -> tuple[list[Row], list[Row]]:
         """Rows to ask and rows to show."""
-        spec, file = self.spec, f"The file {str(self.path)!r} has {len(rows)} distinct rows"
+        spec, file = self.spec, f"The file {str(self.path)!r} has {text.plural(len(rows), 'distinct row')}"
         rows = spread(rows)
         count = len(rows) - spec.shots if spec.questions is None else spec.questions
         if not spec.shots and spec.questions is None and spec.seed == 0:
@@ -415,6 +415,8 @@ class FileTask:
             return [row for row in rows if row not in set(shown)], shown
         if count < 1 or (spec.seed + 1) * count > len(rows):
             seeds = len(rows) // max(count, 1)
+            if spec.seed == 0 and count > 0:
+                raise UsageError(f"{file}, too few for {count}: ask for at most {len(rows)}.")
             fits = f"enough for seeds 0 to {seeds - 1} with {count} each" if seeds and count > 0 else "too few"
             raise UsageError(f"{file}, {fits}; seed {spec.seed} asks for more.")
         # Seed 0 reads the file from its top, as people expect; later seeds share no row with it.

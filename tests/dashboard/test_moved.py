@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from dashboard import moved
+from tests import ROOT
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,29 @@ def test_an_address_of_before_leads_to_its_new_place(
 def test_every_earlier_address_was_tried() -> None:
     """The places are those that a release had; none is dropped."""
     assert set(moved.PLACES) == {"frontier", "advice", "curves", "told", "trials", "run", "method"}
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("/Runs", "runs"),
+        ("/runs/20260101-000000-0000", "runs"),
+        ("/compair", "compare"),
+        ("/explore", ""),
+        ("/trials/7", "trials"),
+        ("/nopage", None),
+        ("/" + "x" * 10_000, None),
+        ("//evil.example/", None),
+    ],
+)
+def test_a_mistyped_address_is_near_the_page_that_was_meant(path: str, near: str | None) -> None:
+    assert not moved.known(path) and moved.nearest(path) == near
+
+
+def test_every_page_of_the_app_is_known_by_its_address() -> None:
+    """Read and not imported: the module is the app, and runs."""
+    tree = ast.parse((ROOT / "dashboard" / "app.py").read_text("utf-8"))
+    groups = {ast.unparse(n.targets[0]): n.value for n in tree.body if isinstance(n, ast.Assign)}
+    assert {path: title for _, title, path in ast.literal_eval(groups["PAGES"])} == moved.PAGES
+    assert {*moved.UNLISTED} == {path for _, _, path in ast.literal_eval(groups["UNLISTED"])}
+    assert all(moved.known(f"/{path}") for path in (*moved.PAGES, *moved.UNLISTED, *moved.PLACES))

@@ -333,3 +333,31 @@ def test_a_page_with_figures_comes_with_what_starts_the_programs_that_draw_them(
     for name in ("_page", "_files"):
         monkeypatch.setattr(assets, name, cache(getattr(assets, name).__wrapped__))
     assert behind.ask("GET", "/").content == b"behind"
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize("path", ["/nopage", "/runs/7", "/compare/x/y", "/.env", "/%3Cb%3Ex%3C/b%3E", "//evil.example"])
+def test_an_address_without_a_page_leads_a_browser_to_those_there_are(path: str, behind: Behind) -> None:
+    told = behind.ask("GET", f"{ORIGIN}{path}", headers=BROWSER)
+    assert told.status_code == 404 and not behind.reached
+    assert "There is no page at this address" in told.text and '<a href="/runs">Runs</a>' in told.text
+    assert "<b>" not in told.text and "evil" not in told.text
+    assert ("the nearest is" in told.text) == path.startswith(("/runs", "/compare"))
+
+
+def test_a_page_with_a_slash_too_many_is_that_page_and_what_no_person_asks_for_is_left_to_streamlit(
+    behind: Behind,
+) -> None:
+    told = behind.ask("GET", "/runs/?run=7", headers=BROWSER)
+    assert told.status_code == 307 and told.headers["location"] == "/runs?run=7"
+    for path, headers in (
+        ("/runs", BROWSER),
+        ("/trials", BROWSER),
+        ("/media/a.csv", BROWSER),
+        ("/_stcore/health", BROWSER),
+        ("/runs/_stcore/health", {"Accept": "*/*"}),
+        ("/manifest.json", {"Accept": "*/*"}),
+    ):
+        assert behind.ask("GET", path, headers=headers).content == b"behind", path

@@ -66,10 +66,12 @@ class GymTask:
         start = seed * self.count
         entries = self._entries(start + self.count)
         if len(entries) < start + self.count:
+            there = f"{names.task(self.name)} has {len(entries)} distinct questions"
+            if seed == 0:
+                raise UsageError(f"{there}, too few for {self.count}: ask for at most {len(entries)}.")
             blocks = len(entries) // self.count
             fits = f"enough for seeds 0 to {blocks - 1} with {self.count} each" if blocks else "too few"
-            there = f"{len(entries)} distinct questions, {fits}"
-            raise UsageError(f"{names.task(self.name)} has {there}; seed {seed} asks for more.")
+            raise UsageError(f"{there}, {fits}; seed {seed} asks for more.")
         # Worked examples come from reserved questions and are the same under every seed.
         shots = [
             Example(flat_text(self._problem(entry)), target(self.generator, entry), reasoning(self.generator, entry))

@@ -193,6 +193,7 @@ def test_an_upload_is_kept_and_tells_its_columns(tmp_path: Path, name: str, cont
         ("q.exe", b"MZ", "save it as one of these"),
         ("q.csv", b"\xff\xfe\x00", "not valid UTF-8"),
         ("q.jsonl", b"[1,", "not valid JSON"),
+        ("q.json", b'[{"question": "1+1"},\n{"question": "2', "line 2 ends too early"),
         ("q.jsonl", b"1\n", "not an object"),
     ],
 )

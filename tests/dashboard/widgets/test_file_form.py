@@ -51,9 +51,8 @@ def test_a_file_of_one_column_is_not_ready_since_no_question_is_its_own_answer(
     kept = studies.save_upload(runs.uploads(tmp_path / "new.duckdb"), "alone.csv", b"question\nWhy?\n")
     page = run_page("runs", model=["scripted/adder"], task="file", file=f"{kept.parent.name}/alone.csv")
     said = " ".join(str(each.value) for each in page.warning).replace("\\", "")
-    # In the card alone; beside Launch stands where to look.
+    # In the card alone.
     assert said.count("The column 'question' of alone.csv cannot hold both question and answer") == 1
-    assert "Card 1 has no questions yet." in said
     assert "Ready to launch" not in "".join(str(each.proto.body) for each in page.get("html"))
 
 
@@ -64,6 +63,42 @@ def test_a_file_is_in_the_address_by_its_content_and_no_server_path_is_in_a_mess
     page.selectbox(key="form.answer").set_value("Puzzles").run()
     shown = [*page.warning, *page.error, *page.caption, *page.markdown]
     assert not page.exception and not any(str(tmp_path) in str(each.value).replace("\\", "") for each in shown)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"question,answer\n", "The file 'few.csv' holds no rows."),
+        (
+            b"question,answer\n1+1?,2\n1+1?,2\n",
+            "The file 'few.csv' has 1 distinct row, too few for 2: ask for at most 1.",
+        ),
+        (b"question,answer\n1+1?,\n2+2?,4\n", "Row 1 of 'few.csv' has an empty 'answer'."),
+    ],
+)
+def test_a_file_that_cannot_be_asked_is_called_by_its_name_and_once(
+    content: bytes, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "new.duckdb"))
+    kept = studies.save_upload(runs.uploads(tmp_path / "new.duckdb"), "few.csv", content)
+    file = f"{kept.parent.name}/few.csv"
+    page = run_page("runs", model=["scripted/adder"], task="file", file=file, questions="2")
+    assert [str(each.value).replace("\\", "") for each in (*page.warning, *page.error)] == [sentence]
+    assert [button.disabled for button in page.button if button.label == "Launch"] == [True]
+
+
+def test_why_a_file_was_not_taken_is_said_as_long_as_it_stands_in_the_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "new.duckdb"))
+    page = run_page("runs", model=["scripted/adder"], task="file")
+    page.file_uploader(key="form.file").upload(
+        "old.csv", "question,answer\nWie groß?,fünf\n".encode("latin-1"), "text/csv"
+    )
+    for _ in range(2):
+        page.run()
+        said = [str(each.value).replace("\\", "") for each in (*page.warning, *page.error)]
+        assert said == ["Line 2 of 'old.csv' is not valid UTF-8; save the file as UTF-8."]
 
 
 def test_columns_are_chosen_by_their_names_and_can_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
