@@ -40,6 +40,13 @@ def test_the_panel_says_where_one_fixed_answer_is_not_surely_less() -> None:
         assert line[2] == aside
 
 
+def test_the_panel_names_no_chance_of_being_best_of_what_is_never_right() -> None:
+    row = engine.open(stores.to_read(stores.small)).frontier().sort("accuracy").row(-1, named=True)
+    assert "Chance of being best" in [what for what, _, _ in tables.panel_lines(row)]
+    never = tables.panel_lines(row | {"accuracy": 0.0})
+    assert "Chance of being best" not in [what for what, _, _ in never]
+
+
 @pytest.mark.parametrize(
     ("local", "simulated", "usd", "said", "noted"),
     [

@@ -169,6 +169,11 @@ def test_a_rival_too_close_to_call_is_named_with_the_questions_that_would_tell()
     assert "Too close to call with" in decision.rest and "more questions would tell" in decision.rest
 
 
+def test_one_question_does_not_say_how_many_more_would_tell() -> None:
+    decision = decide(board_of(np.array([[1.0], [0.0]]), [10, 100]), margin=0.0)
+    assert decision.more_questions is None and "more question" not in decision.rest
+
+
 @pytest.mark.parametrize(
     ("shares", "heading"),
     [
@@ -207,6 +212,13 @@ def test_of_cheap_settings_that_cost_alike_the_heading_names_the_better_one() ->
     right[0, :32], right[1, :40], right[2, :63] = 1, 1, 1
     heading = decide(board_of(right, [10.2, 10.7, 199])).heading
     assert heading.startswith(f"{NAMES[2]} is most accurate, 63%; {NAMES[1]} gets 40% for a twentieth")
+
+
+@pytest.mark.parametrize(("spend", "part"), [(62, "two thirds"), (52, "half"), (35, "a third")])
+def test_the_heading_rounds_what_the_cheap_one_spends_to_the_nearest_part(spend: float, part: str) -> None:
+    right = np.zeros((2, 100))
+    right[0, :40], right[1, :90] = 1, 1
+    assert decide(board_of(right, [spend, 100])).heading.endswith(f"gets 40% for {part} of the output tokens")
 
 
 def test_a_lone_setting_has_nothing_to_be_compared_with() -> None:
