@@ -109,7 +109,7 @@ def where_info(frame: pl.DataFrame, *, room: Room = "wide", dark: bool = False) 
                 )
                 cached = column == "cached_tokens"
                 pieces.append(Piece(called, word, tuple(used), colour, cached, hovers))
-    longest = {"wide": 260, "narrow": 150, "phone": 120}[room]
+    longest = {"wide": 320, "narrow": 280, "phone": 120}[room]
     titles = tuple(cut(plain(row["setting"]), longest, NAME) for row in rows)
     totals = tuple(
         f"<b>{fmt.number(row['total_tokens'])}</b> {fmt.interval(row['low'], row['high'], fmt.number)}" for row in rows

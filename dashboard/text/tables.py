@@ -82,9 +82,9 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
         # Points without a verdict behind all others, and without a price behind those that have one.
         return order.index(verdict) if verdict in order else len(order), row[x] if row[x] is not None else math.inf
 
-    rows, priced = list[dict[str, Any]](), frame["usd"].null_count() < frame.height
+    rows, priced = list[dict[str, Any]](), not frame["usd"].null_count()
     for row in sorted(frame.to_dicts(), key=place):
-        # Where no point has a price there is no number to sort by, and a word says why.
+        # Where a point has no price a word says why: what is free is not unknown.
         cost = None if row["usd"] is None else 1000 * row["usd"]
         n, verdict = row["n_questions"], verdicts.get((row["condition_id"], row["budget"]))
         failed = [f"{fmt.count(row['n_failed'])} failed"] if row["n_failed"] else []

@@ -269,7 +269,10 @@ def unknown(cells: pl.DataFrame, x: str) -> Decision:
         row = cells.sort(pl.col("n_questions") / pl.col("n_planned"), descending=True).row(0, named=True)
         asked = f"{text.count(row['n_questions'])} of {text.plural(row['n_planned'], 'question')}"
         rest = f"the fullest setting has answered {asked}; a comparison needs 95%."
-        return Decision("Too few questions are answered so far to compare settings", "Let the run finish", rest, 0)
+        lead = "Let the run finish"
+        if row["n_failed"]:
+            lead, rest = "Resume the run", f"{text.count(row['n_failed'])} failed and are asked again; {rest}"
+        return Decision("Too few questions are answered so far to compare settings", lead, rest, 0)
     instead = "output tokens" if x != "output_tokens" else "calls"
     heading = f"The {what} of these settings {'are' if what.endswith('s') else 'is'} not known"
     return Decision(heading, f"Weigh accuracy against {instead}", "those are known.", 0)

@@ -16,12 +16,13 @@ from hypothesis import strategies as some
 
 from engine.analysis import Results, stats
 from engine.analysis.advice.board import Board
-from engine.analysis.advice.decide import MOST_WORDS, SCHEMA, Decision, decide
+from engine.analysis.advice.decide import MOST_WORDS, SCHEMA, Decision, decide, unknown
 from engine.analysis.frontier import Cloud, ClusterSums
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import ModelSetting, Price
 from tests.support.effort import cases
 from tests.support.outcomes import stored, trials_of
+from tests.support.replayed import A, Ask, planned, play
 
 NAMES = [
     "Direct",
@@ -344,6 +345,17 @@ def test_a_database_is_asked_what_to_use(results: Results) -> None:
     assert results.decide().lead.startswith("Use Good · dear")
     assert decision.heading == (
         "Good · dear is most accurate, 90%; Middling · a gets 60% for a quarter of the output tokens"
+    )
+
+
+def test_where_answers_failed_the_run_is_resumed_and_not_waited_for(tmp_path: Path) -> None:
+    failed = [
+        play(planned("output_tokens", 1000, f"q{i}", strategy="a", anytime=False), [Ask(A, 5, 4, 10, 1000, fails=True)])
+        for i in (8, 9)
+    ]
+    decision = unknown(stored(tmp_path, trials_of("a", [(10, True)] * 8), failed).cells(), "output_tokens")
+    assert decision.sentence.startswith(
+        "Resume the run: 2 failed and are asked again; the fullest setting has answered"
     )
 
 
