@@ -201,6 +201,13 @@ class Frozen:
         )
         return figures.select(info, self.selected)
 
+    def answering(self) -> str:
+        """Whose answers it holds: `Self-consistency ×12, up to 256 tokens`; empty where no point was selected."""
+        rows = self.rows().to_dicts()
+        name = names.over(rows)
+        own = (row for row in rows if (row["condition_id"], row["budget"]) == self.selected)
+        return next((tables.cell_name(row, name) for row in own), "")
+
     def table(self) -> pl.DataFrame:
         """All settings, as the page had them."""
         verdicts: dict[tables.Key, str] = {(id, budget): word for id, budget, word in self.verdicts}
@@ -379,7 +386,7 @@ def as_page(frozen: Frozen, link: str) -> str:
         frozen.rows(),
         sentences,
         facts(frozen),
-        answers,
+        (frozen.answering(), answers),
         frozen.notes,
         link,
     )

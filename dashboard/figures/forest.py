@@ -193,7 +193,12 @@ def _placed(
     across = min(across, {"wide": WIDTH, "narrow": NARROW, "phone": PHONE - 56}[room])
     tall = room == "phone" and ticked
     # Above its bar a name shares its line with what stands at the right, and, unless it is tall, with its budget.
-    beside = [(line.said[1].main,) if tall else (line.under, line.said[0].main, line.said[0].under) for line in lines]
+    beside = [
+        (line.said[1].main,)
+        if tall
+        else (line.under, line.said[0].main, line.said[0].under, *(f"· {said.main}" for said in line.said[1:2]))
+        for line in lines
+    ]
     # Never under a few letters, however long the numbers are.
     most = max(60, across - 44 - max((width(" ".join(words), SMALL) for words in beside), default=0))
     most = most if stacked else 0.3 * across
@@ -311,6 +316,9 @@ def _words(line: Line, level: float, info: ForestInfo) -> list[dict[str, Any]]:
                 words(told, SMALL, inks.text, 10, x=1, xanchor="right"),
             ]
         under = f' <span style="color:{inks.muted};font-size:{SMALL:g}px">{safe(line.under)}</span>'
+        if len(line.said) > 1:
+            verdict = line.said[1]
+            told += f' · <span style="color:{_ink(verdict, inks)}"><b>{safe(verdict.main)}</b></span>'
         return [
             words(f"{dot}{name}{under}", NAME, inks.text, 16, x=0, xanchor="left"),
             words(told, SMALL, inks.text, 16, x=1, xanchor="right"),

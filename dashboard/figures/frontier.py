@@ -29,7 +29,7 @@ from dashboard.figures.ink import (
     stroke,
 )
 from dashboard.figures.labels import SIZE, SMALL, Label, labels_for
-from dashboard.figures.lettering import plain, safe
+from dashboard.figures.lettering import plain, safe, width
 from dashboard.figures.marks import Point, baseline_marks, baselines, curves_of, marks, points_of
 from dashboard.figures.tags import Ground, Tag, baseline_tags, chip_notes, chips, name_notes
 from dashboard.theme import Inks, fade
@@ -52,6 +52,8 @@ MANY = 12
 """From more curves than this, and on a phone, only those that touch the frontier keep their colour and their name."""
 KEYED = 4
 """So many models' shapes stand in the key."""
+KEY, TITLE = 12.0, 160
+"""Font size of the key, and pixels that the title of the axis has beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,15 +308,17 @@ def _key(info: FrontierInfo) -> str:
     """What large, small, grey and upright mean, and which shape is which model; one line."""
     if info.room == "phone":
         return ""
-    if len(info.models) > 1:
-        every = [f"{p.shape.glyph} {safe(p.model)}" for p in info.models]
-        return "\u00a0\u00a0\u00a0".join(every[:KEYED] + [f"and {len(every) - KEYED} more"] * (len(every) > KEYED))
+    spaces, band = "\u00a0" * 4, "where the frontier may be (80%)"
     # Letters' signs are all of one size: the frontier's mark is the larger, and its band is broad and pale.
-    large, band = ('<span style="font-size:15px">●</span>', '<span style="font-size:17px;color:{}">■</span>')
-    words = [f"{large} on the frontier", "" if info.room == "narrow" else "• other budget"]
-    pale = band.format(fade(theme.inks(info.dark).muted, 0.4))
-    words.append(f"{pale} where the frontier may be (80%)" if info.band else "")
-    return "\u00a0\u00a0\u00a0\u00a0".join(word for word in (*words, "│ 95% interval") if word)
+    pale = f'<span style="font-size:17px;color:{fade(theme.inks(info.dark).muted, 0.4)}">■</span>'
+    doubt = [f"{pale} {band}"] * bool(info.band) + ["│ 95% interval"]
+    if len(info.models) > 1:
+        front, shapes = "large: on the frontier", [f"{p.shape.glyph} {p.model}" for p in info.models]
+        shapes = shapes[:KEYED] + [f"and {len(shapes) - KEYED} more"] * (len(shapes) > KEYED)
+        whole = width(spaces.join([*shapes, front, f"■ {band}", "│ 95% interval"]), KEY)
+        return spaces.join([*map(safe, shapes), *([front, *doubt] if whole < info.box.width - TITLE else [])])
+    large = '<span style="font-size:15px">●</span> on the frontier'
+    return spaces.join([large, *([] if info.room == "narrow" else ["• other budget"]), *doubt])
 
 
 def _annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:

@@ -12,6 +12,7 @@ equal input. y grows downwards.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -324,16 +325,7 @@ def labels_for(
         budgets = apart if len(apart) >= ENOUGH else []
         wanted += [
             # What is counted stands at the axis: `up to 64`.
-            Label(
-                i,
-                limit.removesuffix(" tokens in all").removesuffix(" tokens").removesuffix(" calls"),
-                "",
-                False,
-                False,
-                0,
-                0,
-                False,
-            )
+            Label(i, re.sub(r" (tokens?|calls?)( in all)?$", "", limit), "", False, False, 0, 0, False)
             for i in budgets
             if (limit := points[i].name.at) and not (narrow and i == budgets[-1])
         ]

@@ -84,7 +84,8 @@ def points_of(
     short, muted = short_models([*shapes]), theme.inks(dark).muted
     points = []
     for row, name in zip(rows, name_rows(rows), strict=True):
-        model, chance = str(row["model"]), None if row["partial"] else row["p_frontier"]
+        # Of settings that are never right the cheapest is best in every replicate.
+        model, chance = str(row["model"]), row["p_frontier"] if row["accuracy"] and not row["partial"] else None
         point = Point(
             condition_id=str(row["condition_id"]),
             budget=row["budget"],

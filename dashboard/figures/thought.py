@@ -105,7 +105,7 @@ def thought_info(inside: Inside, strategy: str, *, room: Room = "wide", dark: bo
 
 
 def _hover(row: dict[str, Any], whole: bool, muted: str) -> str:
-    place = "the whole thought" if whole else f"stopped after {fmt.count(row['tokens'])} tokens"
+    place = "the whole thought" if whole else f"stopped after {fmt.plural(row['tokens'], 'token')}"
     forced, n = row["forced_tokens"], row["n_questions"]
     said = f" · {fmt.number(forced)} tokens to answer" if forced is not None and not whole else ""
     lines = (
@@ -251,10 +251,13 @@ def _titles(info: ThoughtInfo, inks: Inks) -> Iterator[dict[str, Any]]:
         yshift=12,
         font=font,
     )
-    counted = "" if info.room == "phone" else f' <span style="color:{inks.muted}">answers, number of thoughts</span>'
+    muted = f'<span style="color:{inks.muted}">'
+    counted = "" if info.room == "phone" else f" {muted}answers, number of thoughts</span>"
+    inked = f'<b style="color:{inks.right}">right</b> {muted}and <b>wrong</b></span>{counted}'
+    if not any(bar.right + bar.wrong for bar in info.bars):
+        inked = f"{muted}in none of these thoughts</span>"
     yield note(
-        f"<b>Where the final answer {info.first}</b>   "
-        f'<b style="color:{inks.right}">right</b> <span style="color:{inks.muted}">and <b>wrong</b></span>{counted}',
+        f"<b>Where the final answer {info.first}</b>   {inked}",
         x=0,
         y=BARS,
         xanchor="left",

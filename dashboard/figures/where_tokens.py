@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboard import theme
 from dashboard.figures.axes import Box, Room
-from dashboard.figures.ink import Trace, empty_figure, layout, painted
+from dashboard.figures.ink import Trace, empty_figure, layout, painted, spend_title
 from dashboard.figures.lettering import cut, plain, safe, width
 from dashboard.theme import blend
 from engine.core import names
@@ -109,7 +109,7 @@ def where_info(frame: pl.DataFrame, *, room: Room = "wide", dark: bool = False) 
                 )
                 cached = column == "cached_tokens"
                 pieces.append(Piece(called, word, tuple(used), colour, cached, hovers))
-    longest = {"wide": 260, "narrow": 150, "phone": 120}[room]
+    longest = {"wide": 320, "narrow": 280, "phone": 120}[room]
     titles = tuple(cut(plain(row["setting"]), longest, NAME) for row in rows)
     totals = tuple(
         f"<b>{fmt.number(row['total_tokens'])}</b> {fmt.interval(row['low'], row['high'], fmt.number)}" for row in rows
@@ -192,12 +192,12 @@ def where_figure(info: WhereInfo) -> go.Figure:
             }
             | {"font": {"size": 12.5, "color": inks.muted}, "itemclick": False, "itemdoubleclick": False},
             "margin": {"l": info.left, "r": 8, "t": HEAD + 20 * keys, "b": FOOT},
-            "annotations": notes,
-            "xaxis": grid
+            "annotations": [*notes, spend_title("<b>Tokens per answer</b>, mean", inks)],
             # Room for the totals behind the longest bar, which take the same pixels of a narrower figure.
-            | {"range": [0, longest], "fixedrange": True, "tickformat": ",d"}
-            | {"title": {"text": "Mean tokens per answer", "font": {"size": 13, "color": inks.text}}},
+            "xaxis": grid | {"range": [0, longest], "fixedrange": True, "tickformat": ",d"},
             "yaxis": {"tickvals": places, "ticktext": [safe(name) for name in info.names], "autorange": "reversed"}
-            | {"fixedrange": True, "showgrid": False, "tickfont": {"size": NAME, "color": inks.text}},
+            | {"fixedrange": True, "showgrid": False, "tickfont": {"size": NAME, "color": inks.text}}
+            # A gap between the names and the bars.
+            | {"ticks": "outside", "ticklen": 6, "tickcolor": inks.background},
         },
     )

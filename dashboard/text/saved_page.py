@@ -6,7 +6,7 @@ Every text of a model, a question or a study is escaped; the page's own policy l
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from html import escape
 from importlib.util import find_spec
@@ -78,14 +78,15 @@ def saved_page(
     data: pl.DataFrame,
     sentences: tuple[str, str, str],
     facts: Iterable[tuple[str, str]],
-    answers: Iterable[tuple[str, str, str, str, str, tuple[str, ...], int]],
+    answers: tuple[str, Sequence[tuple[str, str, str, str, str, tuple[str, ...], int]]],
     notes: Iterable[str],
     link: str,
 ) -> str:
     """The page. `drawings`: the figure by the theme ("light" or "dark") and the room it was drawn for; `sentences`:
     heading, lead and rest; `caption` stands under the figure; `facts`: what and value, of model, study, date, version.
 
-    `answers`: question, document, expected, fate, what was said, replies and number of calls; `data`: what the link to
+    `answers`: whose they are, and of each question, document, expected, fate, what was said, replies and number of
+    calls; `data`: what the link to
     the data holds; `link`: address of the live view, empty: none."""
     heading, lead, rest = (escape(sentence) for sentence in sentences)
     # In the page itself: a link out would not work offline, and the policy forbids it.
@@ -109,7 +110,7 @@ def saved_page(
         f'<h1>{heading}</h1>{advice}<div class="scrolled">{exports.with_plotly(drawings)}</div>'
         f'<p class="muted">{escape(caption)}</p>{exports.PICTURES}'
         f'<h2>All settings</h2><div class="scrolled">{_table(table)}</div>'
-        f"{_answers(answers)}"
+        f"{_answers(*answers)}"
         f"<h2>How the numbers were made</h2><ul>{told}</ul><table class='facts'>{known}</table></main></body></html>"
     )
 
@@ -141,8 +142,8 @@ def _table(table: pl.DataFrame) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
 
 
-def _answers(answers: Iterable[tuple[str, str, str, str, str, tuple[str, ...], int]]) -> str:
-    answers, parts = [*answers], []
+def _answers(whose: str, answers: Sequence[tuple[str, str, str, str, str, tuple[str, ...], int]]) -> str:
+    parts = []
     called = short_questions([(question, document or None) for question, document, *_ in answers], 60)
     for name, (question, document, expected, fate, answer, replies, calls) in zip(called, answers, strict=True):
         mark, words = said(fate, answer, expected)
@@ -153,7 +154,7 @@ def _answers(answers: Iterable[tuple[str, str, str, str, str, tuple[str, ...], i
         )
         body = f"{about}<pre><b>{escape(question)}</b></pre>{texts}{more}"
         parts.append(f"<details><summary>{escape(f'{mark} {name} · {words}')}</summary>{body}</details>")
-    return f"<h2>Some of its answers</h2>{''.join(parts)}" if parts else ""
+    return f"<h2>Some answers of {escape(whose)}</h2>{''.join(parts)}" if parts else ""
 
 
 def markdown(table: pl.DataFrame, sentences: tuple[str, str, str], facts: Iterable[tuple[str, str]]) -> str:

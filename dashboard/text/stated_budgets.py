@@ -124,7 +124,9 @@ def advice(points: pl.DataFrame, summary: pl.DataFrame) -> str:
     ends = [row["elasticity_high"] for row in rows]
     if all(end is not None and end < HEEDED for end in ends):
         return "Where length matters, set a budget that cuts: a number in the prompt does not hold replies back."
-    return "Stating a budget moves how long replies are; set one that cuts where a limit must hold."
+    if any(row["elasticity_low"] is not None and row["elasticity_low"] > 0 for row in rows):
+        return "Stating a budget moves how long replies are; set one that cuts where a limit must hold."
+    return "Whether stating a budget moves how long replies are is too close to call; set one that cuts instead."
 
 
 def sentences(points: pl.DataFrame, summary: pl.DataFrame) -> list[str]:
@@ -139,17 +141,16 @@ def _sentence(points: pl.DataFrame, row: Row) -> str:
     share, low, high = _kept(points, row)
     told = partial(fmt.accuracy, n=row["n_questions"])
     kept = f"kept in {told(share)} {fmt.interval(low, high, told)} of replies".replace("  ", " ")
-    n, floor, least = fmt.plural(row["n_questions"], "question"), fmt.number(row["floor"]), row["least_told"]
+    n, least = fmt.plural(row["n_questions"], "question"), row["least_told"]
+    floor = fmt.quantity(row["floor"], "tokens")
     if row["p_rebound"] is None:
         rebound = f"too few questions with every stated budget to see whether stating less costs more ({n})"
     elif not _rebounds(row):
         where = "down to" if row["floor"] == least else "below"
-        rebound = (
-            f"no sign {where} {floor} tokens that stating less costs more ({n}, p {fmt.p_value(row['p_adjusted'])})"
-        )
+        rebound = f"no sign {where} {floor} that stating less costs more ({n}, p {fmt.p_value(row['p_adjusted'])})"
     else:
         more = fmt.interval(row["rebound_low"], row["rebound_high"], fmt.number)
-        rebound = f"use rises again below {floor} tokens: {fmt.number(row['rebound'])} {more} tokens more when stated"
+        rebound = f"use rises again below {floor}: {fmt.number(row['rebound'])} {more} tokens more when stated"
         rebound += f" {fmt.number(least)}, on {n}"
     ends = fmt.interval(row["elasticity_low"], row["elasticity_high"], _signed)
     slope = f"elasticity {_signed(row['elasticity'])} {ends}".rstrip()

@@ -82,11 +82,12 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
         # Points without a verdict behind all others, and without a price behind those that have one.
         return order.index(verdict) if verdict in order else len(order), row[x] if row[x] is not None else math.inf
 
-    rows, priced = list[dict[str, Any]](), frame["usd"].null_count() < frame.height
+    rows, priced = list[dict[str, Any]](), not frame["usd"].null_count()
     for row in sorted(frame.to_dicts(), key=place):
-        # Where no point has a price there is no number to sort by, and a word says why.
+        # Where a point has no price a word says why: what is free is not unknown.
         cost = None if row["usd"] is None else 1000 * row["usd"]
         n, verdict = row["n_questions"], verdicts.get((row["condition_id"], row["budget"]))
+        failed = [f"{fmt.count(row['n_failed'])} failed"] if row["n_failed"] else []
         cells = {
             "Setting": name(row),
             "Budget": fmt.up_to(row["budget"], row["axis"]),
@@ -102,7 +103,7 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
             "Cut off": fmt.accuracy(shares(row)["cut off by the budget"], n),
             "No answer": fmt.accuracy(shares(row)["no answer"], n),
             "Questions": n,
-            "Notes": " · ".join(cell_notes(row, x)),
+            "Notes": " · ".join([*cell_notes(row, x), *failed]),
             # The last two are for whoever picks a row, and are hidden.
             "condition_id": row["condition_id"],
             "budget": row["budget"],
@@ -158,7 +159,8 @@ def panel_lines(row: Row) -> list[tuple[str, str, str]]:
         lines.append(("No answer", fmt.accuracy(none, n), ""))
     if row["n_failed"]:
         lines.append(("Failed", fmt.count(row["n_failed"]), "of " + fmt.plural(row["n_trials"], "answer")))
-    if row.get("p_frontier") is not None and not row["partial"]:
+    # Of settings that are never right the cheapest is best in every replicate.
+    if row.get("p_frontier") is not None and row["accuracy"] and not row["partial"]:
         lines.append(("Chance of being best", fmt.share(row["p_frontier"]), "for its spend"))
     for column, what in (("guess", "One fixed answer"), ("chance", "Blind choice")):
         if row.get(column) is not None:

@@ -35,7 +35,8 @@ STYLE = """<style>
 def source_line(inside: Inside, model: str) -> str:
     """Where the numbers of the figure come from: the line under the heading."""
     n = f"{fmt.plural(len(inside.thoughts), 'thought')} on {fmt.plural(inside.n_questions, 'question')}"
-    rest = f"{n}, {model}, band 95%."
+    # One question has no interval, and so no band.
+    rest = f"{n}, {model}{', band 95%' if inside.n_questions > 1 else ''}."
     if inside.source == "text":
         return f"Estimated from the text alone: each stored thought is read again from its first k tokens. {rest}"
     how = "goes on with its answer" if inside.how == "continued" else "is told to answer"
@@ -48,19 +49,19 @@ def panel(inside: Inside) -> str:
     share = excess.redundant.mean
     what = "the final answer was settled" if probes else "the final answer had first appeared"
     lines = [
-        ("Mean thought", f"{_whole(inside.mean_tokens.mean)} tokens", _ends(inside.mean_tokens, _whole)),
+        ("Mean thought", _tokens(inside.mean_tokens.mean), _ends(inside.mean_tokens, _whole)),
     ]
     if inside.reached is not None:
         first = "First reached, median" if probes else "First appears, median"
-        lines.append((first, f"{_whole(inside.reached)} tokens", ""))
+        lines.append((first, _tokens(inside.reached), ""))
     if probes and inside.settled is not None:
-        lines.append(("Settled, median", f"{_whole(inside.settled)} tokens", ""))
+        lines.append(("Settled, median", _tokens(inside.settled), ""))
     lines.append(("First right", *_first_right(excess)))
     if (stop := inside.stop) is not None:
         mean = inside.mean_tokens.mean or 0.0
         # Of what thoughts spend on average: short ones are not stopped by a place behind their end.
         less = f"{fmt.MINUS}{share_of(1 - stop.spent_tokens / mean)}" if mean else ""
-        lines.append((f"Stopped after {fmt.count(stop.tokens)}", f"{_whole(stop.spent_tokens)} tokens", less))
+        lines.append((f"Stopped after {fmt.count(stop.tokens)}", _tokens(stop.spent_tokens), less))
         points = partial(fmt.points, n=excess.n_questions)
         lines.append(("Right answers", points(stop.change.mean or 0.0), _ends(stop.change, points)))
     away = share_of(excess.thought_away.mean)
@@ -83,7 +84,8 @@ def overthinking(glance: Glance) -> str:
     about = "" if glance.source == "probes" else ", estimated from the text"
     if glance.older:
         about += " (its looks were read by an older version)"
-    after = line("Tokens after the answer", share_of(excess.redundant.mean), _ends(excess.redundant, share_of))
+    share = "no thought answers" if excess.redundant.mean is None else share_of(excess.redundant.mean)
+    after = line("Tokens after the answer", share, _ends(excess.redundant, share_of))
     lines = [
         ("First right after", *_first_right(excess)),
         ("Lost again, per thought", _times(excess.flips.mean), _ends(excess.flips, _times)),
@@ -206,12 +208,16 @@ def _first_right(excess: Excess) -> tuple[str, str]:
     """Tokens to the first right answer with their interval; never: no thought is right anywhere."""
     if not excess.n_right:
         return "never", f"of {fmt.plural(excess.n_thoughts, 'thought')}"
-    return f"{_whole(excess.first_right.mean)} tokens", _ends(excess.first_right, _whole)
+    return _tokens(excess.first_right.mean), _ends(excess.first_right, _whole)
 
 
 def _times(value: float | None) -> str:
     """How often, on average: two digits are all that some dozens of questions know."""
     return fmt.number(None if value is None else round(value, 2))
+
+
+def _tokens(value: float | None) -> str:
+    return fmt.quantity(None if value is None else round(value), "tokens")
 
 
 def _whole(value: float | None) -> str:

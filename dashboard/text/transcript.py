@@ -178,10 +178,12 @@ def finding(trial: Trial, reading: Reading, budget: str) -> str:
         fate = "Not scored by its log" if reading.fate == "stopped" else FATES[reading.fate].capitalize()
         return f"{fate}, imported; {imported_line(trial).replace(' · ', ', ')}"
     if reading.fate in ("failed", "stopped"):
-        return f"{FATES[reading.fate].capitalize()} after {_calls(reading.covered)}, and not scored"
+        after = f"after {_calls(reading.covered)}" if reading.covered else "without a whole reply"
+        return f"{FATES[reading.fate].capitalize()} {after}, and not scored"
     if reading.fate == "censored":
         return f"Not known at {budget}: the run closed before it"
-    outcome = f"{FATES[reading.fate].capitalize()} after {_calls(reading.covered)}"
+    fate = FATES[reading.fate].capitalize()
+    outcome = f"{fate} after {_calls(reading.covered)}" if reading.covered else fate
     if cut := closing_call(trial, reading):
         # People count from one.
         number = cut.ordinal + 1
@@ -189,7 +191,7 @@ def finding(trial: Trial, reading: Reading, budget: str) -> str:
         # Of a local model; it closes a trial at every budget.
         wall = "the context window" if cut.cut is Cut.CONTEXT else f"the budget of {budget}"
         verb = "cut" if reading.granted else "left no token for"
-        return f"{outcome}; {wall} {verb} {which}"
+        return f"{outcome}; {wall} {verb} {which}" if reading.covered else f"{fate}: {wall} {verb} the first call"
     if reading.exhausted:
         return f"{outcome}; the context window was full"
     return f"{outcome} and {fmt.plural(reading.spend.output_tokens, 'output token')}"

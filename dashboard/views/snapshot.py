@@ -54,7 +54,7 @@ def render() -> None:
     controls.table(kept.table(), "snapshot.table", formats=controls.settings_columns())
     controls.downloads(VIEW, kept.table(), chart="snapshot.figure")
     if kept.answers:
-        st.markdown("## Some of its answers")
+        st.markdown(f"## Some answers of {controls.literal(kept.answering())}")
     called = short_questions([(answer.question, answer.document or None) for answer in kept.answers], LONGEST)
     for name, answer in zip(called, kept.answers, strict=True):
         mark, words = said(answer.fate, answer.said, answer.expected)

@@ -437,7 +437,9 @@ def _study(
         n = max(every["n_questions"], default=0)
         more = f"{fmt.plural(info.hidden, 'more setting')} in the table" if info.hidden else ""
         if len(every):
-            controls.caption(f"{title}, with 95% intervals over {fmt.plural(n, 'question')}", info.key, more)
+            # One question has no interval.
+            over = f"with 95% intervals over {fmt.plural(n, 'question')}" if n > 1 else "of one question"
+            controls.caption(f"{title}, {over}", info.key, more)
         controls.caption(*queries.notes(db, study))
         controls.warn(problems)
     if not len(every):
@@ -482,7 +484,8 @@ def _went(frame: Any) -> str:
         return "No token was spent yet"
     task = names.task(str(every["task"][0]))
     read = fmt.accuracy(float(every["input_tokens"].sum()) / total, None)
-    return f"On {task}, {read} of all tokens are prompts; {every['setting'][0]} spends most"
+    most = f"; {every['setting'][0]} spends most" if len(every) > 1 else ""
+    return f"On {task}, {read} of all tokens are prompts{most}"
 
 
 render()

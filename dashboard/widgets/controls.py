@@ -339,7 +339,7 @@ def settings_columns() -> dict[str, Any]:
     share = st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.0f%%", width="small")
     return {
         "Accuracy": share,
-        **dict.fromkeys(("Cut off", "No answer"), st.column_config.TextColumn(alignment="right")),
+        **dict.fromkeys(("Cost per 1,000", "Cut off", "No answer"), st.column_config.TextColumn(alignment="right")),
     }
 
 

@@ -239,7 +239,9 @@ def frontier(cells: pl.DataFrame, units: pl.DataFrame, x: str, kind: Kind, repli
     for drawn in resampled(frame, units, x, replicates, seed):
         point, drawn_places = cloud_of(frame, drawn.rows), places(drawn.cloud, kind)
         on[drawn.rows] = stands = places(point, kind).on[0]
-        share[drawn.rows] = drawn_places.share()
+        # Of one question, or one document, every replicate is the same, and a lone point is always best: no chance.
+        if drawn.clusters > 1 and len(drawn.rows) > 1:
+            share[drawn.rows] = drawn_places.share()
         level = _comparable(point)
         spots = np.stack([level.x[0], level.accuracy[0]])
         spot = np.unique(spots, axis=1, return_inverse=True)[1]

@@ -30,7 +30,8 @@ class Guessing:
 
     constant: float | None
     """Best mean score of one fixed answer, of those that its questions have: of the most frequent, as many as `MOST`
-    allows, where its own scorer decides. None: a target is unknown or names no answer, or a judge decides."""
+    allows, where its own scorer decides. None: a target is unknown or names no answer, a judge decides, or there is one
+    question, whose own answer is always right on all."""
     chance: float | None
     """Mean of 1 / options; None where a question is no choice."""
 
@@ -53,6 +54,8 @@ def guessing(connection: Connection, tasks: Iterable[str], questions: frozenset[
     own = {name: every.filter(task=name) for name in wanted}
 
     def constant(name: str, each: pl.DataFrame) -> float | None:
+        if each.height < 2:
+            return None
         if not _own_scorer(name):
             return _constant(tuple(each["target"]))
         stored = connection.execute(_WHOLE, [each["question_id"].to_list()]).fetchall()

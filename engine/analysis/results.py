@@ -143,11 +143,12 @@ class Results(Lists):
 
         x: mean spend per question (a column of `curves.MEANS`), never the budget; on_frontier: the point estimate;
         p_frontier: share of joint bootstrap replicates that put the cell on it, those that only a tie with a cheaper
-        cell keeps off counted half; verdict: frontier (on it, ties not counted, in 95 % of the replicates, more where
-        questions are few, and beside every other cell surely cheaper or surely more accurate), dominated (p at most
-        5 %, and one cheaper cell better beyond what the best of so many would be by luck), undecided, partial (under
-        95 % of the questions: neither judged nor compared with), null (spend or accuracy unknown). Ties: cells equal in
-        spend and accuracy stand or fall together; tied: on it with such a one of another setting.
+        cell keeps off counted half, null of one question, document or point; verdict: frontier (on it, ties not
+        counted, in 95 % of the replicates, more where questions are few, and beside every other cell surely cheaper or
+        surely more accurate), dominated (p at most 5 %, and one cheaper cell better beyond what the best of so many
+        would be by luck), undecided, partial (under 95 % of the questions: neither judged nor compared with), null
+        (spend or accuracy unknown). Ties: cells equal in spend and accuracy stand or fall together; tied: on it with
+        such a one of another setting.
 
         n_shared: questions that all full cells of the task have scored. Where they are 90 % of the list, all numbers of
         full cells are those on them, else each cell's on its own; `common.shared_sentences` says which.

@@ -26,6 +26,7 @@ UNITS = {
     "latency_ms": "ms",
 }
 """What an axis counts, as it follows a number or heads a column."""
+_COUNTED = re.compile(r"(?:(?<=\btoken)|(?<=\bcall)|(?<=\bbyte))s\b")
 _RUN = "[=+@＝＋－＠-]"
 FORMULA = f"^(?:[\t\r\n]|[ \u00a0\u2000-\u200f\u2060\u3000\ufeff]*{_RUN})"
 """How a text begins that a spreadsheet would run, as a regular expression of any of our libraries; in East Asia they
@@ -144,8 +145,11 @@ def p_value(p: float | None) -> str:
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """A measured number with its unit: `104 tokens`."""
-    return UNKNOWN if value is None or not math.isfinite(value) else f"{number(value)} {unit}"
+    """A measured number with its unit, a plural: `104 tokens`, `1 token`, `1 output token`."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    said = number(value)
+    return f"{said} {_COUNTED.sub('', unit) if said == '1' else unit}"
 
 
 def size(bytes: int | None) -> str:
@@ -185,7 +189,7 @@ def spend(value: float | None, axis: str) -> str:
         return money(value)
     if axis == "latency_ms":
         return duration(value)
-    return quantity(value, "call" if axis == "calls" and value == 1 else UNITS.get(axis, axis.replace("_", " ")))
+    return quantity(value, UNITS.get(axis, axis.replace("_", " ")))
 
 
 def budget(value: float | None, axis: str) -> str:

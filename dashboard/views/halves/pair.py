@@ -118,7 +118,7 @@ class Pair:
                             controls.caption(f"{fmt.count(len(ids) - MOST)} more; Answers has them all.")
 
     def _others(self, db: queries.Database, rows: Mapping[str, Row]) -> None:
-        label = f"Against all others: {fmt.plural(len(rows) - 1, 'setting')} minus the baseline"
+        label = f"Against every other point: {fmt.count(len(rows) - 1)}, each minus the baseline"
         with controls.fold(self.view, "others", label) as opened:
             if not opened:
                 return

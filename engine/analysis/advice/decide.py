@@ -46,6 +46,7 @@ MOST_WORDS = 18
 WORTH = 20
 """So many times the questions asked so far are no advice any more."""
 PARTS = {
+    1.5: "two thirds",
     2: "half",
     3: "a third",
     4: "a quarter",
@@ -268,7 +269,10 @@ def unknown(cells: pl.DataFrame, x: str) -> Decision:
         row = cells.sort(pl.col("n_questions") / pl.col("n_planned"), descending=True).row(0, named=True)
         asked = f"{text.count(row['n_questions'])} of {text.plural(row['n_planned'], 'question')}"
         rest = f"the fullest setting has answered {asked}; a comparison needs 95%."
-        return Decision("Too few questions are answered so far to compare settings", "Let the run finish", rest, 0)
+        lead = "Let the run finish"
+        if row["n_failed"]:
+            lead, rest = "Resume the run", f"{text.count(row['n_failed'])} failed and are asked again; {rest}"
+        return Decision("Too few questions are answered so far to compare settings", lead, rest, 0)
     instead = "output tokens" if x != "output_tokens" else "calls"
     heading = f"The {what} of these settings {'are' if what.endswith('s') else 'is'} not known"
     return Decision(heading, f"Weigh accuracy against {instead}", "those are known.", 0)
@@ -303,10 +307,12 @@ def _critical(board: Board, pick: int, corner: list[int], margin: float) -> floa
     ones nothing. The control is the pick, and then the best seen; the larger quantile counts. Rivals far behind do not
     widen it (Hansen 2005, J. Business & Economic Statistics 23:365).
     """
+    _, widening = tails(board.clusters, LEVEL)
+    if not math.isfinite(widening):
+        return widening
     accuracy = board.point.accuracy[0][corner]
     off = np.nan_to_num(board.drawn.accuracy[:, corner] - accuracy)
     critical = NormalDist().inv_cdf(LEVEL)
-    _, widening = tails(board.clusters, LEVEL)
     for control, luck in ((corner.index(pick), -1.0), (int(np.argmax(accuracy)), 1.0)):
         deviations = luck * (off - off[:, [control]])
         spread = np.sqrt(np.maximum((deviations**2).mean(axis=0) - deviations.mean(axis=0) ** 2, 0.0))
@@ -378,7 +384,7 @@ def _open(board: Board, gaps: _Gaps, pick: int, cells: list[int]) -> tuple[int |
     if any(accuracy[cell] > accuracy[pick] for cell in rivals):
         rivals = [cell for cell in rivals if accuracy[cell] > accuracy[pick]]
     for at, cell in enumerate(rivals):
-        if abs(gaps.mean[cell]) > _EVEN and gaps.pairs[cell] > 0:
+        if abs(gaps.mean[cell]) > _EVEN and gaps.pairs[cell] > 1:
             discordance = float((gaps.ahead[cell] + gaps.behind[cell]) / gaps.pairs[cell])
             needed = stats.questions_needed(float(gaps.mean[cell]), discordance)
             if needed is not None and gaps.pairs[cell] < needed <= WORTH * gaps.pairs[cell]:

@@ -337,9 +337,9 @@ def in_groups(pair: Paired, groups: pl.DataFrame) -> pl.Series:
 
 
 def more_questions(pair: Paired, whole: Difference) -> int | None:
-    """Questions beyond those there are; None: settled, or nothing to go by."""
+    """Questions beyond those there are; None: settled, or nothing to go by, as one question is."""
     # Settled already where the interval leaves out 0.
-    if whole.mean is None or whole.low is None or whole.high is None or not whole.low <= 0 <= whole.high:
+    if pair.n < 2 or whole.mean is None or whole.low is None or whole.high is None or not whole.low <= 0 <= whole.high:
         return None
     delta = pair.delta()
     needed = stats.questions_needed(whole.mean, sum(shares(delta)))

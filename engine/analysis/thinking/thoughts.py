@@ -136,7 +136,7 @@ class Inside:
         rest = "no thought answers" if after is None else f"{share} of tokens come after the answer"
         if self.stop is None:
             return f"no place to stop early is found; {rest}."
-        return f"thinking past {text.count(self.stop.tokens)} tokens gains nothing measurable; {rest}."
+        return f"thinking past {text.plural(self.stop.tokens, 'token')} gains nothing measurable; {rest}."
 
     def sentences(self) -> Iterator[str]:
         """Where the numbers come from, and what stands beside the curve."""

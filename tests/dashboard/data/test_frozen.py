@@ -131,7 +131,9 @@ def test_a_saved_page_shows_what_a_question_is_about_as_text(small: Path) -> Non
         shown.answers[0], question="Who wrote it?", document="Note <b>7</b>\n\nAnn", said="Bo", fate="wrong"
     )
     page = frozen.as_page(replace(shown, answers=(first, replace(first, question="When?", document=""))), "")
-    told = page[page.index("Some of its answers") :]
+    whose = f"Some answers of {shown.answering()}"
+    assert re.fullmatch(r"Some answers of \w.+, up to [\d,]+ tokens.*", whose)
+    told = page[page.index(whose) :]
     assert "Note &lt;b&gt;7&lt;/b&gt;\n\nAnn</pre>" in told and "<b>7</b>" not in told
     assert "<summary>✕ Who wrote it? · said Bo, is " in told and "<summary>✕ When? · said Bo, is " in told
 

@@ -16,7 +16,7 @@ from dashboard.figures.labels import HEIGHT, SIZE, SMALL, Plane
 from dashboard.figures.lettering import width
 from dashboard.figures.tags import WIDER, Ground, Tag, baseline_tags, chips
 from engine.core import text as fmt
-from tests.support.figure_frames import STRATEGIES, cell, frame, line_of
+from tests.support.figure_frames import STRATEGIES, band_of, cell, frame, line_of
 
 Box = tuple[float, float, float, float]
 SPENDS = st.floats(3, 3_000)
@@ -148,3 +148,15 @@ def test_tags_are_the_same_for_equal_input() -> None:
     spots = [(i / 9, 0.5) for i in range(10)]
     assert chips(300, 0.5, X, Y, ground(*spots)) == chips(300, 0.5, X, Y, ground(*spots))
     assert all(isinstance(tag, Tag) for tag in chips(300, 0.5, X, Y, ground(*spots)))
+
+
+def test_the_key_of_several_models_names_band_and_interval_too_where_there_is_room() -> None:
+    rows = frame(*(cell(condition_id=m, model=f"a/{m}", spend=40 * (i + 1)) for i, m in enumerate(("one", "two"))))
+    line = line_of(rows, "total_tokens")
+    rooms: tuple[tuple[Room, bool], ...] = (("wide", True), ("phone", False))
+    for room, named in rooms:
+        info = frontier_info(rows, line, band_of(line), x="total_tokens", room=room)
+        key = "".join(note.text for note in frontier_figure(info).layout.annotations)
+        assert ("● one" in key) is ("■ two" in key) is named
+        for part in ("large: on the frontier", "where the frontier may be (80%)", "95% interval"):
+            assert (part in key) is named, (room, part)

@@ -40,6 +40,24 @@ def test_the_panel_says_where_one_fixed_answer_is_not_surely_less() -> None:
         assert line[2] == aside
 
 
+def test_the_panel_names_no_chance_of_being_best_of_what_is_never_right() -> None:
+    row = engine.open(stores.to_read(stores.small)).frontier().sort("accuracy").row(-1, named=True)
+    assert "Chance of being best" in [what for what, _, _ in tables.panel_lines(row)]
+    never = tables.panel_lines(row | {"accuracy": 0.0})
+    assert "Chance of being best" not in [what for what, _, _ in never]
+
+
+def test_beside_what_is_billed_the_table_of_settings_says_what_is_free_and_how_many_failed() -> None:
+    frame = engine.open(stores.to_read(stores.small)).frontier().head(2)
+    billed = tables.settings_table(frame.with_columns(usd=pl.lit(0.00002)), {}, "output_tokens")
+    assert billed["Cost per 1,000, $"].to_list() == [0.02, 0.02] and "failed" not in "".join(billed["Notes"])
+    usd, local = pl.Series("usd", [0.00002, None], pl.Float64), pl.lit(True).alias("local")
+    mixed = frame.with_columns(usd, local, usd_assumed=pl.lit(False), simulated=pl.lit(False), n_failed=pl.lit(2))
+    table = tables.settings_table(mixed, {}, "output_tokens")
+    assert sorted(table["Cost per 1,000"]) == ["$0.02", "free (runs here)"]
+    assert all(note.endswith("2 failed") for note in table["Notes"])
+
+
 @pytest.mark.parametrize(
     ("local", "simulated", "usd", "said", "noted"),
     [

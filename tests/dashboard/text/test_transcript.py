@@ -126,6 +126,15 @@ def test_the_finding_names_the_call_the_budget_cut_and_what_lies_beyond_is_count
     assert "left no token for the second" in transcript.finding(trial, refused, "few tokens")
 
 
+def test_the_finding_of_an_answer_whose_first_call_was_not_whole_counts_no_calls(db: Path) -> None:
+    condition = engine.open(db).conditions().filter(strategy="chain_of_thought")["condition_id"][0]
+    trial = max(Store(db).trials(condition), key=lambda t: t.calls[0].spend.output_tokens)
+    cut = replay.read(trial, "output_tokens", 1)
+    assert transcript.finding(trial, cut, "1 token") == "No answer: the budget of 1 token cut the first call"
+    failed = Reading(0, None, (), "failed", None, False)
+    assert transcript.finding(trial, failed, "1 token") == "Failed without a whole reply, and not scored"
+
+
 def test_a_trial_that_no_budget_cut_says_so_by_what_it_spent(db: Path) -> None:
     condition = engine.open(db).conditions().filter(strategy="direct")["condition_id"][0]
     trial = next(each for each in Store(db).trials(condition) if each.end == "finished")

@@ -20,6 +20,7 @@ from dashboard.data import comparison as comparing
 from dashboard.data import queries
 from dashboard.data.comparison import Month
 from dashboard.data.queries import REPLICATES, Database
+from dashboard.figures.axes import ROOMS
 from dashboard.text import differences
 from engine.analysis import Cell, Comparison, Estimate
 from engine.analysis.cells import MEANS
@@ -93,6 +94,12 @@ def test_on_a_small_screen_names_and_differences_stand_above_the_bars() -> None:
     assert len(zeros) == 2 and all(shape.yref == "y" and shape.y1 - shape.y0 < 0.6 for shape in zeros)
     assert "754" not in words_of(phone)
     assert "0.25" in words_of(phone)
+
+
+def test_the_verdict_is_written_in_every_width() -> None:
+    rows = (beside("Votes", 0.25, 0.07, 0.4, settled=True),)
+    for room in ROOMS:
+        assert "better" in words_of(figures.forest_figure(drawn(*rows, room=room))), room
 
 
 def test_on_a_phone_the_usual_name_stands_whole_and_the_interval_is_written() -> None:

@@ -139,6 +139,12 @@ def test_under_the_finding_stands_what_to_do(p: float, high: float, advised: str
     assert advised in stated_budgets.advice(FALLING, summary(p, elasticity_high=high))
 
 
+@pytest.mark.parametrize("low", [None, -0.1])
+def test_that_stating_a_budget_moves_replies_is_said_only_where_it_measurably_does(low: float | None) -> None:
+    said = stated_budgets.advice(FALLING, summary(elasticity_low=low, elasticity_high=None if low is None else 0.3))
+    assert said.startswith("Whether stating a budget moves how long replies are is too close to call")
+
+
 def test_a_rebound_is_told_in_tokens_with_its_interval() -> None:
     assert "use rises again below 8 tokens: 12 (6–18) tokens more when stated 2" in _said(FALLING, summary(0.01))
 

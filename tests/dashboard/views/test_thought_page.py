@@ -13,6 +13,7 @@ import engine
 from dashboard import figures
 from dashboard.data import thoughts
 from dashboard.figures.axes import ROOMS
+from dashboard.text import thoughts as words
 from engine.analysis.thinking.overthinking import glance
 from engine.analysis.thinking.thoughts import inside, of
 from engine.cli.serve import READ_ONLY
@@ -20,7 +21,7 @@ from engine.core.budget import Limits
 from engine.models import open_model
 from engine.runs import probing
 from engine.store.store import Store
-from tests.support import pages
+from tests.support import pages, stores
 from tests.support.pages import run_page
 from tests.support.stores import studied
 
@@ -58,9 +59,9 @@ def thinking(db: Path) -> str:
     return str(frame.filter(frame["strategy"] == "chain_of_thought")["condition_id"][0])
 
 
-def opened(db: Path, monkeypatch: pytest.MonkeyPatch, **query: str | list[str]) -> AppTest:
+def opened(db: Path, monkeypatch: pytest.MonkeyPatch, *, condition: str = "", **query: str | list[str]) -> AppTest:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
-    app = run_page("thought", **({"condition": thinking(db)} | query))
+    app = run_page("thought", **({"condition": condition or thinking(db)} | query))
     assert not app.exception, app.exception[0].value
     return app
 
@@ -90,6 +91,20 @@ def test_with_looks_the_page_says_what_was_settled_and_the_text_is_one_click_awa
     assert "Each stored thought is stopped after k tokens" in captions(app) and "Settled, median" in html(app)
     assert not app.code or not any(str(each.value).startswith("budgetscope probe") for each in app.code)
     assert "Estimated from the text alone" in captions(opened(looked, monkeypatch, source="text"))
+
+
+def test_of_one_thought_without_an_answer_neither_a_band_nor_a_bar_is_announced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    db = stores.to_read(stores.one_trial)
+    results = engine.open(db)
+    only = str(results.conditions()["condition_id"][0])
+    assert "1 thought on 1 question" in (said := captions(opened(db, monkeypatch, condition=only)))
+    assert "band" not in said
+    figure = figures.thought_figure(figures.thought_info(of(results, only, source="text"), "direct"))
+    assert any("in none of these thoughts" in note.text for note in figure.layout.annotations)
+    past = glance(results, only)
+    assert past is not None and "no thought answers" in words.overthinking(past)
 
 
 def test_a_link_leads_to_one_thought_and_a_wrong_one_says_so(looked: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,6 +130,16 @@ def test_the_pieces_of_a_bar_add_up_to_its_setting(db: Path) -> None:
     assert len(figures.where_figure(info).data) == len(info.pieces)
 
 
+def test_of_one_question_no_interval_is_announced(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "95% intervals over 12 questions"
+    assert said in "".join(str(each.value) for each in opened(show="study").caption)
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(stores.to_read(stores.one_trial)))
+    app = opened(show="study")
+    assert "interval" not in "".join(str(each.value) for each in app.caption)
+    # Nor is its one setting the one that spends most.
+    assert pages.texts(app)[0].endswith("of all tokens are prompts")
+
+
 def test_a_figure_of_no_answers_says_so() -> None:
     from engine.analysis.sql.token_roles import ROLE_SCHEMA
 

@@ -290,6 +290,16 @@ def test_a_difference_is_paired_on_the_questions_both_have(tmp_path: Path):
     assert (back.mean, *ends(back)) == pytest.approx((-7 / 28, -ends(found)[1], -ends(found)[0]))
 
 
+def test_neither_one_question_nor_a_lone_point_gives_a_chance_of_being_best(tmp_path: Path):
+    for name in ("one", "two", "lone"):
+        (tmp_path / name).mkdir()
+    one = stored(tmp_path / "one", trials_of("a", [(10, True)]), trials_of("b", [(20, True)])).frontier()
+    assert one["p_frontier"].to_list() == [None, None] and one["on_frontier"].sum() == 1
+    two = stored(tmp_path / "two", trials_of("a", [(10, True)] * 2), trials_of("b", [(20, True)] * 2)).frontier()
+    assert two["p_frontier"].null_count() == 0
+    assert stored(tmp_path / "lone", trials_of("a", [(10, True)] * 2)).frontier()["p_frontier"].to_list() == [None]
+
+
 def test_a_cell_differs_from_itself_by_nothing_and_from_strangers_by_nothing_known(tmp_path: Path):
     a = trials_of("a", [(10, i % 2 == 0) for i in range(12)])
     b = trials_of("b", [(10, True)], task="other")

@@ -51,7 +51,7 @@ def of(store: Store, questions: frozenset[str] | None = None, task: str = "t") -
 
 
 @cases(40)
-@given(st.lists(st.sampled_from(["7", "7.0", "8", "yes", "Yes", "no", "1/2", "0.5"]), min_size=1, max_size=8))
+@given(st.lists(st.sampled_from(["7", "7.0", "8", "yes", "Yes", "no", "1/2", "0.5"]), min_size=2, max_size=8))
 def test_the_best_fixed_answer_is_the_one_that_trying_all_of_them_finds(every: Store, targets: list[str]):
     with every.writing() as connection:
         connection.execute("delete from questions")
@@ -60,6 +60,11 @@ def test_the_best_fixed_answer_is_the_one_that_trying_all_of_them_finds(every: S
     by_value = (sum(answers.vote_key(guess) == answers.vote_key(target) for target in targets) for guess in targets)
     assert of(store)[0] == pytest.approx(max(by_value) / len(targets))
     assert max(tried) / len(targets) <= (of(store)[0] or 0)
+
+
+def test_on_one_question_no_fixed_answer_says_anything(tmp_path: Path):
+    store = asked(tmp_path, ["A", "B"], [2, 2])
+    assert of(store, frozenset(["q0"])) == (None, 0.5)
 
 
 def test_it_stands_on_the_study_s_own_questions(tmp_path: Path):

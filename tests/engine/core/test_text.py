@@ -134,3 +134,22 @@ def test_rounding_keeps_the_value_within_half_a_unit_of_the_third_digit(value: f
 def test_an_interval_with_a_missing_end_is_left_out() -> None:
     assert fmt.interval(0.1, 0.2, fmt.percent) == "(10.0–20.0)"
     assert fmt.interval(None, 0.2, fmt.percent) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "axis", "text"),
+    [
+        (1, "output_tokens", "up to 1 token"),
+        (1, "total_tokens", "up to 1 token in all"),
+        (1, "calls", "up to 1 call"),
+        (2, "calls", "up to 2 calls"),
+        (1_000, "output_tokens", "up to 1,000 tokens"),
+    ],
+)
+def test_one_of_what_is_counted_is_no_plural(value: int, axis: str, text: str) -> None:
+    assert fmt.up_to(value, axis) == text
+
+
+def test_a_spend_of_one_is_no_plural_either() -> None:
+    assert (fmt.spend(1, "output_tokens"), fmt.spend(1.0, "calls")) == ("1 output token", "1 call")
+    assert (fmt.spend(1.5, "calls"), fmt.size(1)) == ("1.5 calls", "1 byte")

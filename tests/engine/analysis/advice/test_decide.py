@@ -16,12 +16,13 @@ from hypothesis import strategies as some
 
 from engine.analysis import Results, stats
 from engine.analysis.advice.board import Board
-from engine.analysis.advice.decide import MOST_WORDS, SCHEMA, Decision, decide
+from engine.analysis.advice.decide import MOST_WORDS, SCHEMA, Decision, decide, unknown
 from engine.analysis.frontier import Cloud, ClusterSums
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import ModelSetting, Price
 from tests.support.effort import cases
 from tests.support.outcomes import stored, trials_of
+from tests.support.replayed import A, Ask, planned, play
 
 NAMES = [
     "Direct",
@@ -169,6 +170,11 @@ def test_a_rival_too_close_to_call_is_named_with_the_questions_that_would_tell()
     assert "Too close to call with" in decision.rest and "more questions would tell" in decision.rest
 
 
+def test_one_question_does_not_say_how_many_more_would_tell() -> None:
+    decision = decide(board_of(np.array([[1.0], [0.0]]), [10, 100]), margin=0.0)
+    assert decision.more_questions is None and "more question" not in decision.rest
+
+
 @pytest.mark.parametrize(
     ("shares", "heading"),
     [
@@ -207,6 +213,13 @@ def test_of_cheap_settings_that_cost_alike_the_heading_names_the_better_one() ->
     right[0, :32], right[1, :40], right[2, :63] = 1, 1, 1
     heading = decide(board_of(right, [10.2, 10.7, 199])).heading
     assert heading.startswith(f"{NAMES[2]} is most accurate, 63%; {NAMES[1]} gets 40% for a twentieth")
+
+
+@pytest.mark.parametrize(("spend", "part"), [(62, "two thirds"), (52, "half"), (35, "a third")])
+def test_the_heading_rounds_what_the_cheap_one_spends_to_the_nearest_part(spend: float, part: str) -> None:
+    right = np.zeros((2, 100))
+    right[0, :40], right[1, :90] = 1, 1
+    assert decide(board_of(right, [spend, 100])).heading.endswith(f"gets 40% for {part} of the output tokens")
 
 
 def test_a_lone_setting_has_nothing_to_be_compared_with() -> None:
@@ -332,6 +345,17 @@ def test_a_database_is_asked_what_to_use(results: Results) -> None:
     assert results.decide().lead.startswith("Use Good · dear")
     assert decision.heading == (
         "Good · dear is most accurate, 90%; Middling · a gets 60% for a quarter of the output tokens"
+    )
+
+
+def test_where_answers_failed_the_run_is_resumed_and_not_waited_for(tmp_path: Path) -> None:
+    failed = [
+        play(planned("output_tokens", 1000, f"q{i}", strategy="a", anytime=False), [Ask(A, 5, 4, 10, 1000, fails=True)])
+        for i in (8, 9)
+    ]
+    decision = unknown(stored(tmp_path, trials_of("a", [(10, True)] * 8), failed).cells(), "output_tokens")
+    assert decision.sentence.startswith(
+        "Resume the run: 2 failed and are asked again; the fullest setting has answered"
     )
 
 

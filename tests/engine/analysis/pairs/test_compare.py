@@ -67,6 +67,12 @@ def test_a_comparison_turns_with_its_sides(tmp_path: Path):
         assert (one.mean, one.low, one.high) == pytest.approx((-other.mean, -other.high, -other.low))  # type: ignore[operator]
 
 
+def test_one_question_does_not_say_how_many_more_would_settle_it(tmp_path: Path):
+    a, b = trials_of("a", [(10, True)]), trials_of("b", [(10, False)])
+    found = stored(tmp_path, a, b).compare(Cell(id_of(a)), Cell(id_of(b)))
+    assert (found.n, found.settled, found.more_questions) == (1, False, None)
+
+
 def test_an_undecided_comparison_says_how_many_more_questions_would_settle_it(tmp_path: Path):
     a = trials_of("a", [(10, i % 10 < 6) for i in range(60)])
     b = trials_of("b", [(10, i % 10 in (0, 1, 2, 3, 7)) for i in range(60)])
