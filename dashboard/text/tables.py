@@ -69,7 +69,7 @@ def verdicts(frame: pl.DataFrame) -> dict[Key, str]:
 
 
 def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zone: str | None = None) -> pl.DataFrame:
-    """All points of a task with every spend: recommended first, then by verdict and spend on axis `x`.
+    """All points of a task with every spend: recommended first, then by verdict, spend on axis `x` and accuracy.
 
     `verdicts`: by condition and budget what is said of a point beside the recommended one; a point without one is not
     judged. Energy and CO2e stand there where a grid `zone` is named."""
@@ -77,10 +77,11 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
 
     name, order = names.over(frame.to_dicts()), [*dict.fromkeys(verdicts.values())]
 
-    def place(row: Row) -> tuple[int, float]:
+    def place(row: Row) -> tuple[int, float, float]:
         verdict = verdicts.get((row["condition_id"], row["budget"]))
-        # Points without a verdict behind all others, and without a price behind those that have one.
-        return order.index(verdict) if verdict in order else len(order), row[x] if row[x] is not None else math.inf
+        # Points without a verdict behind all others, and without a price behind those that have one, the best first.
+        spend = row[x] if row[x] is not None else math.inf
+        return order.index(verdict) if verdict in order else len(order), spend, -(row["accuracy"] or 0.0)
 
     rows, priced = list[dict[str, Any]](), not frame["usd"].null_count()
     for row in sorted(frame.to_dicts(), key=place):
