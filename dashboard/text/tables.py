@@ -69,7 +69,7 @@ def verdicts(frame: pl.DataFrame) -> dict[Key, str]:
 
 
 def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zone: str | None = None) -> pl.DataFrame:
-    """All points of a task with every spend: recommended first, then by verdict and spend on axis `x`.
+    """All points of a task with every spend: recommended first, then by verdict, spend on axis `x` and accuracy.
 
     `verdicts`: by condition and budget what is said of a point beside the recommended one; a point without one is not
     judged. Energy and CO2e stand there where a grid `zone` is named."""
@@ -77,10 +77,11 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
 
     name, order = names.over(frame.to_dicts()), [*dict.fromkeys(verdicts.values())]
 
-    def place(row: Row) -> tuple[int, float]:
+    def place(row: Row) -> tuple[int, float, float]:
         verdict = verdicts.get((row["condition_id"], row["budget"]))
-        # Points without a verdict behind all others, and without a price behind those that have one.
-        return order.index(verdict) if verdict in order else len(order), row[x] if row[x] is not None else math.inf
+        # Points without a verdict behind all others, and without a price behind those that have one, the best first.
+        spend = row[x] if row[x] is not None else math.inf
+        return order.index(verdict) if verdict in order else len(order), spend, -(row["accuracy"] or 0.0)
 
     rows, priced = list[dict[str, Any]](), not frame["usd"].null_count()
     for row in sorted(frame.to_dicts(), key=place):
@@ -332,8 +333,10 @@ def leaders(cells: pl.DataFrame) -> tuple[str, str]:
             alone |= {name} if len(tied) == 1 else set()
     if not found:
         return "", ""
+    least, most = (end(top["n_questions"] for _, _, top in found) for end in (min, max))
+    asked = f"n = {'' if least == most else f'{fmt.count(least)} to '}{fmt.plural(most, 'question')}"
     if not any(top["accuracy"] for _, _, top in found):
-        return "No setting answered a question right here", ""
+        return "No setting answered a question right here", f"{asked}."
     won = Counter(name for _, name, _ in found if name in alone).most_common(1) or [("", 0)]
     leader, times = won[0]
     limits = {fmt.up_to(top["budget"], top["axis"]) for _, _, top in found}
@@ -344,7 +347,7 @@ def leaders(cells: pl.DataFrame) -> tuple[str, str]:
             heading = f"{name} gets {_scored(row)} on {task}, {limit}"
         else:
             heading = f"{name} {'is' if leader else 'are'} most accurate on {task}, {_scored(row)}, {limit}"
-        return heading, f"{_unread(row)}.".capitalize() if _unread(row) else ""
+        return heading, " ".join([*([f"{_unread(row)}.".capitalize()] if _unread(row) else []), f"{asked}."])
     many = len(found)
     which = f"{times} of {many}" if times < many else "both" if many == 2 else f"all {many}"
     heading = f"{leader} is most accurate on {which} tasks, {limit}"
@@ -356,9 +359,7 @@ def leaders(cells: pl.DataFrame) -> tuple[str, str]:
     for task, name, row in sorted(found, key=lambda each: each[0]):
         by, unread = "" if times > 1 and name == leader else f" by {name}", _unread(row)
         parts.append(f"{task} {_scored(row)}{by}{unread and f', {unread}'}")
-    counts = {top["n_questions"] for _, _, top in found}
-    each = f" n = {fmt.count(counts.pop())} questions each." if len(counts) == 1 else ""
-    return heading, f"{'; '.join(parts)}.{each}"
+    return heading, f"{'; '.join(parts)}. {asked} each."
 
 
 def _unread(row: Row) -> str:

@@ -84,7 +84,7 @@ def overthinking(glance: Glance) -> str:
     about = "" if glance.source == "probes" else ", estimated from the text"
     if glance.older:
         about += " (its looks were read by an older version)"
-    share = "no thought answers" if excess.redundant.mean is None else share_of(excess.redundant.mean)
+    share = "no answer" if excess.redundant.mean is None else share_of(excess.redundant.mean)
     after = line("Tokens after the answer", share, _ends(excess.redundant, share_of))
     lines = [
         ("First right after", *_first_right(excess)),

@@ -380,9 +380,12 @@ def _figure(so_far: Live | None, busy: bool) -> None:
     x = "usd" if (so_far.frame["axis"] == "usd").all() else "output_tokens"
     info = figures.frontier_info(so_far.frame, so_far.line, x=x, room=controls.room(), dark=controls.dark())
     controls.chart(figures.frontier_figure(info), "run.figure", VIEW, "Accuracy against spend, so far")
-    every = f"all {len(so_far.settings)} settings have answered" if len(so_far.settings) > 1 else "are answered"
-    words = f"On the {fmt.plural(so_far.common, 'question')} that {every}"
-    also = f" {len(so_far.tasks) - 1} more tasks are on the page of results." if len(so_far.tasks) > 1 else ""
+    several, one, more = len(so_far.settings), so_far.common == 1, len(so_far.tasks) - 1
+    every = f"{'both' if several == 2 else f'all {several}'} settings have answered"
+    if several < 2:
+        every = "is answered" if one else "are answered"
+    words = f"On the {'one question' if one else fmt.plural(so_far.common, 'question')} that {every}"
+    also = f" {fmt.plural(more, 'more task')} {'is' if more == 1 else 'are'} on the page of results." if more else ""
     controls.caption(
         f"{words}{'; redrawn every 2 seconds. Intervals narrow as answers come in.' if busy else '.'}{also}"
     )

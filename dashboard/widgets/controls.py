@@ -266,7 +266,7 @@ def fold(view: str, name: str, label: str) -> Iterator[bool]:
 
 
 def chart(figure: go.Figure, key: str, picture: str, alt: str, *, selects: str | None = None) -> None:
-    """Figure without a tool bar but for the camera, which makes a PNG named `picture` in the browser.
+    """Figure without a tool bar but for the camera, out of sight, which makes a PNG named `picture` in the browser.
 
     A click on a point selects its cell in the view `selects`."""
     from dashboard.figures import CONFIG

@@ -141,16 +141,19 @@ def _scaled(view: str, models: Models) -> None:
 
 
 def missing(x: str, looking: Looking, why: str) -> None:
-    """The empty state of an axis nothing is known on: what is missing and where it is entered."""
-    where = f'Open "{TITLE}" above and'
-    if x == "usd":
-        controls.empty(why, f"{where} enter your own, or give prices in the study file and run it:", controls.PRICES)
-    elif looking.zone is None:
+    """The empty state of an axis nothing is known on, in place of the figure: what is missing and where it is
+    entered."""
+    how = "enter your own, or give prices in the study file and run it:"
+    if x != "usd" and looking.zone is None:
+        why = "Energy is not figured yet"
         how = "choose the grid the electricity is from; energy is then estimated from the size of each model."
-        controls.empty("Energy is not figured yet", f"{where} {how}")
-    else:
+    elif x != "usd":
         why = "No size is known for these models, so their energy is unknown"
-        controls.empty(why, f"{where} enter their active and total parameters in billions.")
+        how = "enter their active and total parameters in billions."
+    # No heading: the page has its own.
+    st.markdown(f'**{why}.** Open Filter above, there "{TITLE}", and {how}')
+    if x == "usd":
+        st.code(controls.PRICES, language=None)
 
 
 def _looking(view: str, numbers: Mapping[str, Numbers]) -> Looking:

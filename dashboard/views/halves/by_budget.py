@@ -99,7 +99,7 @@ def draw(
         )
         controls.caption(lens.caption(looking, prices))
         controls.warn([*problems, *unmet])
-    if not info.panels and axis in ("usd", "wh"):
+    if unread := not info.panels and axis in ("usd", "wh"):
         price_panel.missing(axis, looking, "No price is known for these models, so there is no budget in money")
     else:
         alt = "Accuracy by budget, one panel a task"
@@ -112,7 +112,7 @@ def draw(
         named = {"study": study}
         place = {"budget": budget, "axis": str(row["axis"])} if row["axis"] in AXES else {}
         controls.link_to("answers", f"Read the answers of {name}", named | {"condition": row["condition_id"], **place})
-    if not cells.is_empty():
+    if not cells.is_empty() and not unread:
         controls.table(tables.curve_table(cells, looking.zone), "budgets.table")
     for sentence in (*guessing.sentences(cells), *queries.notes(db, study)):
         controls.caption(sentence)

@@ -258,14 +258,17 @@ def unknown(cells: pl.DataFrame, x: str) -> Decision:
     full = cells.filter(side_by_side(cells))
     if cells.is_empty():
         return Decision("There is no setting to choose from here", "Run a study, or choose another", "", 0)
-    if cells["accuracy"].null_count() == cells.height:
+    unscored = cells["accuracy"].null_count() == cells.height
+    # What nobody knows the price or the size of is read at no budget in them, however much is answered.
+    unread = unscored and x in ("usd", "wh") and bool(cells["n_censored"].sum())
+    if unscored and not unread:
         # A setting that was read at several budgets failed once.
         failed = int(cells.group_by("condition_id").agg(pl.col("n_failed").max())["n_failed"].sum())
         if failed:
             heading, lead = f"No answer is scored here: {text.count(failed)} failed", "Read why in the answers"
             return Decision(heading, lead, "then resume the run, which asks them again.", 0)
         return Decision("No answer has been scored here yet", "Run a study, or choose another", "", 0)
-    if full.is_empty():
+    if full.is_empty() and not unread:
         row = cells.sort(pl.col("n_questions") / pl.col("n_planned"), descending=True).row(0, named=True)
         asked = f"{text.count(row['n_questions'])} of {text.plural(row['n_planned'], 'question')}"
         rest = f"the fullest setting has answered {asked}; a comparison needs 95%."

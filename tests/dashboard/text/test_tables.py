@@ -22,6 +22,19 @@ def test_a_leader_that_one_fixed_answer_matches_is_said_to_be_no_better(tasks: i
         assert "fixed answer" not in "".join(tables.leaders(passed))
 
 
+def test_how_many_questions_a_finding_over_budgets_stands_on_is_said_of_any_number_of_tasks() -> None:
+    cells = engine.open(stores.to_read(stores.small)).cells()
+    first = pl.col("task") == cells["task"][0]
+    alone, fewer = cells.filter(first), pl.when(first).then(5).otherwise("n_questions").alias("n_questions")
+    for frame, said in (
+        (alone, "n = 12 questions."),
+        (alone.with_columns(accuracy=pl.lit(0.0)), "n = 12 questions."),
+        (cells, "n = 12 questions each."),
+        (cells.with_columns(fewer), "n = 5 to 12 questions each."),
+    ):
+        assert tables.leaders(frame)[1].endswith(said)
+
+
 def test_of_settings_alike_none_is_called_most_accurate_and_one_alone_is_compared_with_nothing() -> None:
     cells = engine.open(stores.to_read(stores.small)).cells()
     one = cells.filter(task=cells["task"][0])

@@ -104,7 +104,7 @@ def test_of_one_thought_without_an_answer_neither_a_band_nor_a_bar_is_announced(
     figure = figures.thought_figure(figures.thought_info(of(results, only, source="text"), "direct"))
     assert any("in none of these thoughts" in note.text for note in figure.layout.annotations)
     past = glance(results, only)
-    assert past is not None and "no thought answers" in words.overthinking(past)
+    assert past is not None and ">no answer<" in words.overthinking(past)
 
 
 def test_a_link_leads_to_one_thought_and_a_wrong_one_says_so(looked: Path, monkeypatch: pytest.MonkeyPatch) -> None:

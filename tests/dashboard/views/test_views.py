@@ -387,6 +387,13 @@ def test_money_without_a_price_says_how_to_give_one(opened: Open) -> None:
     assert "prices = {" in said
 
 
+def test_without_a_price_no_budget_in_money_is_listed_and_answers_are_not_said_to_lack_a_score(opened: Open) -> None:
+    app = opened("one trial", "budgets", axis="usd")
+    said = words(app)
+    assert "The cost of these settings is not known" in said and "No price is known" in said
+    assert "scored" not in said and not app.dataframe
+
+
 def test_an_assumed_price_is_called_assumed(opened: Open) -> None:
     assert "some prices are assumed" in words(opened("small", x="usd"))
 
