@@ -1,5 +1,5 @@
-"""Where addresses lead that no page of today has: those of earlier versions to the page that took their place, with what
-it understands of a link, and those that somebody mistyped to the page that was probably meant."""
+"""Where addresses lead that no page of today has: those of earlier versions to the page that took their place, with
+what it understands of a link, and those that somebody mistyped to the page that was probably meant."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ OFF = "off"
 """What an emptied handle says in the address."""
 LONGEST = 12
 """Letters of a handle."""
-CLICK = "Click a point, or a row of the table, to see what is behind it."
+CLICK = "Click a point, or a row of the table (by keyboard: Shift and Space), to see what is behind it."
 PARAMS = (
     Param("study", pinned=True),
     Param("task", pinned=True),

@@ -6,6 +6,7 @@ a key only the name of its variable is known.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -179,7 +180,14 @@ def _search(environment: Mapping[str, str]) -> None:
     if not wanted:
         return
     parts = wanted.lower().split()
-    known = [name for name in (*scripted(), *priced_names()) if all(part in name.lower() for part in parts)]
+    every = [*scripted(), *priced_names()]
+    known = [name for name in every if all(part in name.lower() for part in parts)]
+    if not known and "/" not in wanted:
+        # Without their providers, which nobody types first.
+        bare = {name.rpartition("/")[2] for name in every}
+        near = difflib.get_close_matches(wanted.lower(), sorted(bare), n=1, cutoff=0.75)
+        known = [name for name in every if name.rpartition("/")[2] in near]
+        controls.caption(f"Nothing is called so; the nearest is {near[0]}." if near else "")
 
     def place(name: str) -> tuple[bool, bool, bool, int, str]:
         # With a key first, then those whose key is known by name, then what is named as typed, then the shortest.

@@ -33,6 +33,21 @@ document.addEventListener("keydown", (event) => {
     opener.focus();  // And from there to what comes next.
   }
 }, true);
+// A narrow window's menu takes the place of the button that opened it, and the focus would be left with neither.
+const focus = (place, left = 90) => {
+  const at = document.querySelector(`[data-testid=${place}]`);
+  at?.focus();
+  if (document.activeElement !== at && left) requestAnimationFrame(() => focus(place, left - 1));
+};
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-testid=stExpandSidebarButton]")) focus("stSidebarNavLink");
+});
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && event.target.closest?.("[data-testid=stSidebar]");
+  if (!menu) return;
+  menu.querySelector("[data-testid=stSidebarCollapseButton] button")?.click();
+  focus("stExpandSidebarButton");
+});
 // The menu leads to bare addresses. Who chose a study and a task on one page means the same ones on the next: their
 // address is opened in its place, as by Back, which Streamlit follows with its query.
 const takes = Object.fromEntries(["", "compare", "budgets", "tokens"].map((page) => [page, ["study", "task"]]));

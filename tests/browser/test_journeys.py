@@ -137,3 +137,22 @@ def test_what_a_popover_shows_comes_after_its_button_and_before_the_rest_of_the_
     assert "Filter" in page.evaluate(_FOCUSED)
     focused(page, "Spend at most", "Staircase")
     assert not page.evaluate(inside)
+
+
+def test_the_menu_of_a_narrow_window_is_opened_and_closed_by_keyboard_and_never_has_the_focus_out_of_sight(
+    site: Site,
+) -> None:
+    page = site.open("/", width=390, height=844)
+    still(page)
+    seen = "document.activeElement === document.body || document.activeElement.getBoundingClientRect().right > 0"
+    opener = "!!document.activeElement.closest('[data-testid=stExpandSidebarButton]')"
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        assert page.evaluate(seen), "The focus is beside the window."
+        if page.evaluate(opener):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_function("!!document.activeElement.closest('[data-testid=stSidebarNavLink]')")
+    page.keyboard.press("Escape")
+    page.wait_for_function(opener)
+    expect(page.get_by_test_id("stSidebar")).to_be_hidden()

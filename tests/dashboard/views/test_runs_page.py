@@ -87,6 +87,15 @@ def test_a_ceiling_that_the_study_does_not_fit_under_is_said_before_the_launch()
     assert not any("A ceiling of" in each for each in _said(run_page("runs", model="scripted/adder", questions="3")))
 
 
+def test_a_model_whose_name_is_mistyped_is_answered_with_those_near_it() -> None:
+    app = run_page("runs", model="scripted/adder")
+    app.text_input(key="form.search").set_value("gpt-4o-mni").run()
+    assert "Add openai/gpt-4o-mini" in [button.label for button in app.button]
+    assert "Nothing is called so; the nearest is gpt-4o-mini." in _said(app)
+    app.text_input(key="form.search").set_value("nothing like it").run()
+    assert not [button.label for button in app.button if button.label.startswith("Add ")]
+
+
 def test_a_link_to_a_run_that_is_gone_is_said() -> None:
     app = run_page("runs", run="20200101-000000-0000")
     assert any("There is no run '20200101-000000-0000'" in each.value.replace("\\", "") for each in app.warning)
