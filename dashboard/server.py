@@ -187,6 +187,8 @@ def _lost(request: Request) -> Response | None:
     """What a browser that asks for a page is told at an address that has none; None: it has, or no page is asked for.
 
     Streamlit would send its program, which finds no page there, or none of its own parts below a second slash."""
+    if st.get_option("server.baseUrlPath"):
+        return None  # Its owner put all pages below another address, which Streamlit knows.
     path = str(request.scope["path"])
     asks_for_page = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
     if not asks_for_page or moved.known(path) or path.split("/", 2)[1] in _OWN_PATHS:

@@ -348,7 +348,7 @@ def test_an_address_without_a_page_leads_a_browser_to_those_there_are(path: str,
 
 
 def test_a_page_with_a_slash_too_many_is_that_page_and_what_no_person_asks_for_is_left_to_streamlit(
-    behind: Behind,
+    behind: Behind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = behind.ask("GET", "/runs/?run=7", headers=BROWSER)
     assert told.status_code == 307 and told.headers["location"] == "/runs?run=7"
@@ -361,3 +361,5 @@ def test_a_page_with_a_slash_too_many_is_that_page_and_what_no_person_asks_for_i
         ("/manifest.json", {"Accept": "*/*"}),
     ):
         assert behind.ask("GET", path, headers=headers).content == b"behind", path
+    monkeypatch.setattr(server.st, "get_option", {"server.baseUrlPath": "scope"}.get)
+    assert behind.ask("GET", "/scope/runs", headers=BROWSER).content == b"behind"
