@@ -165,9 +165,9 @@ tokens = 70000
     [
         ({"questions": "many"}, "questions = 'many'"),
         ({"strategy": ["dirct"]}, "strategy = 'dirct'"),
-        ({"knob": ["models=x"]}, "knob = 'models=x'"),
-        ({"knob": ["direct.answer_tokens"]}, "knob = 'direct.answer_tokens'"),
-        ({"role": ["tokens=5"]}, "role = 'tokens=5'"),
+        ({"knob": ["models=x"]}, "knob = 'models'"),
+        ({"knob": ["direct.samples=5"]}, "no parameter 'samples' (it has: answer_tokens, temperature)"),
+        ({"role": ["tokens=5"]}, "role = 'tokens'"),
         ({"usd": "much"}, "usd = 'much'"),
         ({"tokens": "-5"}, "tokens = '-5'"),
     ],
