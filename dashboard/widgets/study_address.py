@@ -101,6 +101,8 @@ def fill(view: str, uploads: Path) -> list[str]:
         del st.session_state[key]
     for key, value in fields.items():
         st.session_state[key] = value
+    # A page is drawn anew when its width is known, and this once is over then.
+    url_state.also(view, problems)
     return problems
 
 

@@ -179,6 +179,11 @@ def load(view: str, params: Sequence[Param]) -> list[str]:
     return list(st.session_state.get(key(view, "problems"), []))
 
 
+def also(view: str, problems: Sequence[str]) -> None:
+    """Say these too as long as what `load` says of the same link."""
+    st.session_state[key(view, "problems")] = [*st.session_state.get(key(view, "problems"), ()), *problems]
+
+
 def settle(
     view: str,
     params: Sequence[Param],
