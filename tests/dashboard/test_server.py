@@ -361,5 +361,5 @@ def test_a_page_with_a_slash_too_many_is_that_page_and_what_no_person_asks_for_i
         ("/manifest.json", {"Accept": "*/*"}),
     ):
         assert behind.ask("GET", path, headers=headers).content == b"behind", path
-    monkeypatch.setattr(server.st, "get_option", {"server.baseUrlPath": "scope"}.get)
+    monkeypatch.setattr("dashboard.server.st.get_option", {"server.baseUrlPath": "scope"}.get)
     assert behind.ask("GET", "/scope/runs", headers=BROWSER).content == b"behind"
