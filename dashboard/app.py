@@ -8,23 +8,11 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import assets, moved
+from dashboard.moved import PAGES, UNLISTED
 from dashboard.widgets import controls, modules, url_state, window
 
 HERE = Path(__file__).parent
 VIEWS = HERE / "views"
-PAGES = (
-    ("explore", "Explore", ""),
-    ("compare", "Compare", "compare"),
-    ("budgets", "Budgets", "budgets"),
-    ("answers", "Answers", "answers"),
-    ("tokens", "Tokens", "tokens"),
-    ("runs", "Runs", "runs"),
-    ("help", "Help", "help"),
-)
-"""Module in `views`, name in the navigation, address; the door knows the addresses by `moved`."""
-
-UNLISTED = (("snapshot", "Snapshot", "snapshot"), ("thought", "Inside one thought", "thought"))
-"""Pages that stand in no menu: a link leads there."""
 
 
 def led(path: str) -> None:

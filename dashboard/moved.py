@@ -1,23 +1,25 @@
-"""Where addresses lead that no page of today has: those of earlier versions to the page that took their place, with
-what it understands of a link, and those that somebody mistyped to the page that was probably meant."""
+"""The addresses: which pages there are, where those of earlier versions lead with what the page that took their place
+understands of a link, and which page somebody meant by one that leads nowhere."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
 
-PAGES: dict[str, str] = {
-    "": "Explore",
-    "compare": "Compare",
-    "budgets": "Budgets",
-    "answers": "Answers",
-    "tokens": "Tokens",
-    "runs": "Runs",
-    "help": "Help",
-}
-"""By address the pages of the menu, as `app` draws it."""
-UNLISTED = ("snapshot", "thought")
-"""Addresses of pages that a link leads to."""
+PAGES = (
+    ("explore", "Explore", ""),
+    ("compare", "Compare", "compare"),
+    ("budgets", "Budgets", "budgets"),
+    ("answers", "Answers", "answers"),
+    ("tokens", "Tokens", "tokens"),
+    ("runs", "Runs", "runs"),
+    ("help", "Help", "help"),
+)
+"""Module in `views`, name in the navigation, address."""
+UNLISTED = (("snapshot", "Snapshot", "snapshot"), ("thought", "Inside one thought", "thought"))
+"""Pages that stand in no menu: a link leads there."""
+TITLES = {path: title for _, title, path in (*PAGES, *UNLISTED)}
+"""Names of pages by their addresses."""
 PLACES: dict[str, str] = {
     "frontier": "explore",
     "advice": "explore",
@@ -51,15 +53,15 @@ def place(path: str, query: Mapping[str, Sequence[str]]) -> tuple[str, dict[str,
 
 def known(path: str) -> bool:
     """Whether a page stands at a path of this server, or stood there once."""
-    return path.removeprefix("/") in {*PAGES, *UNLISTED, *PLACES}
+    return path.removeprefix("/") in {*TITLES, *PLACES}
 
 
 def nearest(path: str) -> str | None:
     """The address that was probably meant by one that no page has: `/Runs`, `/runs/7` and `/run s` are runs; None: no
     guess."""
     word = path.strip("/").partition("/")[0].lower()
-    if word in (*UNLISTED, *PLACES):
+    if word in {*TITLES, *PLACES} and word:
         return word
-    called = {name.lower(): address for address, name in PAGES.items()}
+    called = {title.lower(): path for _, title, path in PAGES}
     near = difflib.get_close_matches(word[:80], called, n=1, cutoff=0.7)
     return called[near[0]] if near else None

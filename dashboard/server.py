@@ -187,18 +187,20 @@ def _lost(request: Request) -> Response | None:
     """What a browser that asks for a page is told at an address that has none; None: it has, or no page is asked for.
 
     Streamlit would send its program, which finds no page there, or none of its own parts below a second slash."""
-    if st.get_option("server.baseUrlPath"):
-        return None  # Its owner put all pages below another address, which Streamlit knows.
     path = str(request.scope["path"])
     asks_for_page = request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", "")
     if not asks_for_page or moved.known(path) or path.split("/", 2)[1] in _OWN_PATHS:
         return None
+    if st.get_option("server.baseUrlPath"):
+        return None  # Its owner put all pages below another address, which Streamlit knows.
     if moved.known(path.rstrip("/")):
         query = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"/{path.strip('/')}{query}", 307)
     near = moved.nearest(path)
-    meant = "" if near is None else f'; the nearest is <a href="/{near}">{moved.PAGES.get(near, near.capitalize())}</a>'
-    pages = " · ".join(f'<a href="/{address}">{name}</a>' for address, name in moved.PAGES.items())
+    meant = (
+        "" if near is None else f'; the nearest is <a href="/{near}">{moved.TITLES.get(near, near.capitalize())}</a>'
+    )
+    pages = " · ".join(f'<a href="/{address}">{title}</a>' for _, title, address in moved.PAGES)
     return HTMLResponse(_LOST.format(meant=meant, pages=pages), 404, _KEPT_TO_ITSELF)
 
 

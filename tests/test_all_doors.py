@@ -6,6 +6,7 @@ import ast
 
 import pytest
 
+from dashboard import moved
 from engine.cli import VERBS
 from tests import ROOT
 from tests.support import doors
@@ -19,11 +20,7 @@ def test_every_verb_has_a_door() -> None:
 
 
 def test_every_page_has_a_door_with_its_address() -> None:
-    """Read from the source: importing the entry draws it."""
-    tree = ast.parse((ROOT / "dashboard" / "app.py").read_text(encoding="utf-8"))
-    listed = ("PAGES", "UNLISTED")
-    pages = [n.value for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) in listed]
-    stated = {(name, path) for group in pages for name, _, path in ast.literal_eval(group)}
+    stated = {(name, path) for name, _, path in (*moved.PAGES, *moved.UNLISTED)}
     assert {(each.name, each.path) for each in doors.doors("page")} == stated
     views = {path.stem for path in (ROOT / "dashboard" / "views").glob("[!_]*.py")}
     assert {each.name for each in doors.doors("page")} == views

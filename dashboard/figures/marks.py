@@ -72,6 +72,12 @@ class Point:
         return (FRONT if self.front else QUIET) * self.shape.factor / 2
 
 
+def chance_of(row: Row) -> float | None:
+    """A cell's chance of being best for its spend; None: there is none to be told, as of one that is never right, the
+    cheapest of which is best in every replicate."""
+    return row.get("p_frontier") if row["accuracy"] and not row["partial"] else None
+
+
 def points_of(
     rows: Sequence[Row], lens: Lens, dark: bool, models: Sequence[str], strategies: Sequence[str]
 ) -> tuple[Point, ...]:
@@ -84,8 +90,7 @@ def points_of(
     short, muted = short_models([*shapes]), theme.inks(dark).muted
     points = []
     for row, name in zip(rows, name_rows(rows), strict=True):
-        # Of settings that are never right the cheapest is best in every replicate.
-        model, chance = str(row["model"]), row["p_frontier"] if row["accuracy"] and not row["partial"] else None
+        model, chance = str(row["model"]), chance_of(row)
         point = Point(
             condition_id=str(row["condition_id"]),
             budget=row["budget"],

@@ -86,8 +86,7 @@ def saved_page(
     heading, lead and rest; `caption` stands under the figure; `facts`: what and value, of model, study, date, version.
 
     `answers`: whose they are, and of each question, document, expected, fate, what was said, replies and number of
-    calls; `data`: what the link to
-    the data holds; `link`: address of the live view, empty: none."""
+    calls; `data`: what the link to the data holds; `link`: address of the live view, empty: none."""
     heading, lead, rest = (escape(sentence) for sentence in sentences)
     # In the page itself: a link out would not work offline, and the policy forbids it.
     csv = base64.b64encode(exports.as_csv(data)).decode()

@@ -14,7 +14,7 @@ from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any
 
 from dashboard.figures import AXES
-from dashboard.figures.marks import shares
+from dashboard.figures.marks import chance_of, shares
 from engine.core import names
 from engine.core import text as fmt
 from engine.models.energy import grams_co2e
@@ -160,9 +160,8 @@ def panel_lines(row: Row) -> list[tuple[str, str, str]]:
         lines.append(("No answer", fmt.accuracy(none, n), ""))
     if row["n_failed"]:
         lines.append(("Failed", fmt.count(row["n_failed"]), "of " + fmt.plural(row["n_trials"], "answer")))
-    # Of settings that are never right the cheapest is best in every replicate.
-    if row.get("p_frontier") is not None and row["accuracy"] and not row["partial"]:
-        lines.append(("Chance of being best", fmt.share(row["p_frontier"]), "for its spend"))
+    if (chance := chance_of(row)) is not None:
+        lines.append(("Chance of being best", fmt.share(chance), "for its spend"))
     for column, what in (("guess", "One fixed answer"), ("chance", "Blind choice")):
         if row.get(column) is not None:
             aside = "(not surely less)" if _reaches(row, row[column]) else ""

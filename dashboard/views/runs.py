@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -139,7 +138,7 @@ def _compose() -> None:
         st.fragment(_earlier, run_every=10.0)()  # Another terminal may start one.
     with ready:
         # What it costs is asked with more money than anybody has, so that the answer can suggest the ceiling.
-        forecast = _forecast(replace(form, usd=1e6), tasks)
+        forecast = Forecast(fault=wrong) if wrong else _forecast(replace(form, usd=1e6))
     with ceiling:
         form = _ceiling(form, forecast)
     with expected:
@@ -158,9 +157,9 @@ def _card(number: int, title: str) -> str:
     return f'<h2 class="bs-card"><i>{number}</i>{title}</h2>'
 
 
-def _forecast(form: studies.Form, tasks: tuple[dict[str, Any], ...]) -> Forecast:
+def _forecast(form: studies.Form) -> Forecast:
     """What the form will cost, or why it cannot run."""
-    missing = "Upload a file with questions first." if not tasks else ""
+    missing = "Upload a file with questions first." if not form.tasks else ""
     missing = missing or ("Choose a model." if not form.models and not form.lineups else "")
     missing = missing or ("Choose a strategy." if not form.strategies else "")
     budgets = studies.listed(form.budgets)
@@ -174,7 +173,7 @@ def _forecast(form: studies.Form, tasks: tuple[dict[str, Any], ...]) -> Forecast
     if missing:
         return Forecast(fault=missing)
     forecast = queries.expected(queries.state(), studies.text(form))
-    return replace(forecast, fault=forecast.fault and studies.without_path(forecast.fault, tasks[0]))
+    return replace(forecast, fault=forecast.fault and studies.without_path(forecast.fault, form.tasks[0]))
 
 
 def _ceiling(form: studies.Form, forecast: Forecast) -> studies.Form:
@@ -235,7 +234,7 @@ def _launch(form: studies.Form, forecast: Forecast, usual: str, db: Path, wrong:
     """The buttons, the name of the study and its file; `wrong`: what the first card says already, `lacking`: keys."""
     fault = forecast.fault or lacking
     st.html(f'<h3 class="bs-sub">{"Not ready yet" if fault else "Ready to launch"}</h3>')
-    if wrong and (forecast.fault == wrong or not form.tasks):
+    if wrong:
         controls.caption("The questions cannot be asked yet: the first card says why.")
     elif fault:
         controls.fault(fault)

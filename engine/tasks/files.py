@@ -39,7 +39,7 @@ from engine.tasks.columns import Role
 from engine.tasks.kinds import INSTRUCTIONS
 from engine.tasks.scorers import SAME, open_checker, open_scorer
 from engine.tasks.tabular import column_names, read_rows
-from engine.tasks.task import TaskSpec
+from engine.tasks.task import TaskSpec, too_few
 
 LONGEST_QUESTION = 20_000
 LONGEST_TARGET = 1_000
@@ -414,11 +414,7 @@ class FileTask:
             shown = shuffled[count:]
             return [row for row in rows if row not in set(shown)], shown
         if count < 1 or (spec.seed + 1) * count > len(rows):
-            seeds = len(rows) // max(count, 1)
-            if spec.seed == 0 and count > 0:
-                raise UsageError(f"{file}, too few for {count}: ask for at most {len(rows)}.")
-            fits = f"enough for seeds 0 to {seeds - 1} with {count} each" if seeds and count > 0 else "too few"
-            raise UsageError(f"{file}, {fits}; seed {spec.seed} asks for more.")
+            raise too_few(file, len(rows), count, spec.seed)
         # Seed 0 reads the file from its top, as people expect; later seeds share no row with it.
         first = set(rows[:count])
         others = spread([row for row in shuffled if row not in first])

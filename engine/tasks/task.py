@@ -86,6 +86,16 @@ class Task(Protocol):
         """How good an extracted answer is, from 0, wrong, to 1, right; pure. True and False are its two ends."""
 
 
+def too_few(whose: str, there: int, count: int, seed: int) -> UsageError:
+    """That there is no block of `count` questions under a seed, of which no two share one. `whose`: a sentence's
+    beginning that says who has how many."""
+    if seed == 0 and count > 0:
+        return UsageError(f"{whose}, too few for {count}: ask for at most {there}.")
+    seeds = there // count if count > 0 else 0
+    fits = f"enough for seeds 0 to {seeds - 1} with {count} each" if seeds else "too few"
+    return UsageError(f"{whose}, {fits}; seed {seed} asks for more.")
+
+
 # Not frozen, as a task's name is a plain attribute.
 @dataclass(slots=True)
 class _Held:

@@ -24,7 +24,7 @@ from engine.core.records import Example, Problem, Question
 from engine.tasks.gym.catalogue import CATALOGUE, Generator
 from engine.tasks.gym.checks import is_right
 from engine.tasks.gym.steps import reasoning
-from engine.tasks.task import TaskSpec
+from engine.tasks.task import TaskSpec, too_few
 
 DEFAULT_QUESTIONS = 50
 MOST_SHOTS = 8
@@ -67,11 +67,7 @@ class GymTask:
         entries = self._entries(start + self.count)
         if len(entries) < start + self.count:
             there = f"{names.task(self.name)} has {len(entries)} distinct questions"
-            if seed == 0:
-                raise UsageError(f"{there}, too few for {self.count}: ask for at most {len(entries)}.")
-            blocks = len(entries) // self.count
-            fits = f"enough for seeds 0 to {blocks - 1} with {self.count} each" if blocks else "too few"
-            raise UsageError(f"{there}, {fits}; seed {seed} asks for more.")
+            raise too_few(there, len(entries), self.count, seed)
         # Worked examples come from reserved questions and are the same under every seed.
         shots = [
             Example(flat_text(self._problem(entry)), target(self.generator, entry), reasoning(self.generator, entry))
